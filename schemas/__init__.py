@@ -1,0 +1,1 @@
+"""What producers and streams agree on: schemas, topics, identity, the journal, settings and errors."""

@@ -1,0 +1,146 @@
+"""Avro on the wire: single-object encoding, each schema parsed once, every published version readable for ever.
+
+Framing: `C3 01`, the CRC-64-AVRO fingerprint of the writer's schema (8 bytes, little-endian), the body
+(Avro specification, "Single-object encoding").
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib import resources
+from typing import Any, Final
+
+from fastavro import parse_schema, schemaless_reader, schemaless_writer
+from fastavro.schema import fingerprint, to_parsing_canonical_form
+
+Record = dict[str, Any]
+
+MARKER: Final = b"\xc3\x01"
+_HEADER_BYTES: Final = 10
+_VERSION = re.compile(r"v(\d+)\.avsc")
+
+
+class Undecodable(Exception):
+    """Bytes that are no record of the subject: the input's fault.
+
+    Attributes:
+        code: `undecodable` or `unknown_schema`, stable for programs.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class Codec:
+    """Encodes with the newest version of a subject, decodes any version of it.
+
+    Args:
+        subject: folder name below `schemas/avro`.
+        versions: parsed JSON of each version, by number.
+    """
+
+    def __init__(self, subject: str, versions: Mapping[int, Record]) -> None:
+        self.subject = subject
+        self.version = max(versions)
+        self.schema: Record = versions[self.version]
+        self._writer: Any = parse_schema(self.schema, {})
+        self._header = MARKER + _fingerprint(self.schema)
+        # A narrower reader schema doubles the cost of a read; only other versions than the newest pay for it.
+        self._readers: dict[bytes, tuple[Any, Any]] = {
+            _fingerprint(raw): (parse_schema(raw, {}), self._writer if number != self.version else None)
+            for number, raw in sorted(versions.items())
+        }
+
+    @property
+    def label(self) -> str:
+        """Subject and version, as in the header `wst-schema`."""
+        return f"{self.subject}/{self.version}"
+
+    def encode(self, record: Mapping[str, Any]) -> bytes:
+        """Encodes one record.
+
+        Raises:
+            ValueError, TypeError, KeyError: the record does not fit the schema: our own fault, not the input's.
+        """
+        out = io.BytesIO()
+        out.write(self._header)
+        schemaless_writer(out, self._writer, record)
+        return out.getvalue()
+
+    def decode(self, data: bytes | None) -> Record:
+        """Decodes one record of any published version into the newest version's fields.
+
+        Raises:
+            Undecodable: whatever the bytes are, this and no other error.
+        """
+        if not data:
+            raise Undecodable("undecodable", "empty value")
+        if data[:2] != MARKER or len(data) < _HEADER_BYTES:
+            raise Undecodable("undecodable", f"no single-object Avro: begins with {data[:2].hex()}")
+        schemas = self._readers.get(data[2:_HEADER_BYTES])
+        if schemas is None:
+            raise Undecodable("unknown_schema", f"no version of {self.subject} has fingerprint {data[2:_HEADER_BYTES].hex()}")
+        body = io.BytesIO(data)
+        body.seek(_HEADER_BYTES)
+        try:
+            record = schemaless_reader(body, *schemas)
+        except RecursionError:
+            raise
+        except Exception as error:  # fastavro raises nearly anything on hostile bytes
+            raise Undecodable("undecodable", f"{self.subject}: {type(error).__name__}: {error}"[:300]) from error
+        if body.tell() != len(data):
+            raise Undecodable("undecodable", f"{self.subject}: {len(data) - body.tell()} bytes after the record")
+        return record  # type: ignore[return-value]  # a record schema reads as a dict
+
+
+def _fingerprint(schema: Record) -> bytes:
+    return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
+
+
+def subjects() -> list[str]:
+    """Names of all subjects, sorted."""
+    return sorted(entry.name for entry in resources.files("schemas").joinpath("avro").iterdir() if entry.is_dir())
+
+
+def versions(subject: str) -> dict[int, Record]:
+    """The schemas of a subject as JSON, by version number."""
+    folder = resources.files("schemas").joinpath("avro", subject)
+    found = {int(match[1]): entry for entry in folder.iterdir() if (match := _VERSION.fullmatch(entry.name))}
+    return {number: json.loads(found[number].read_text("utf-8")) for number in sorted(found)}
+
+
+@cache
+def codec(subject: str) -> Codec:
+    """The codec of a subject, made once.
+
+    Raises:
+        FileNotFoundError, ValueError: no such subject: our own fault.
+    """
+    return Codec(subject, versions(subject))
+
+
+def field_doc(schema: Record, *path: str) -> str:
+    """The documentation of a field, by the names that lead to it through records, arrays and unions."""
+    doc = ""
+    node: Any = schema
+    for name in path:
+        field = next(f for record in _records(node) for f in record["fields"] if f["name"] == name)
+        doc, node = field["doc"], field["type"]
+    return doc
+
+
+def _records(node: Any) -> Iterable[Record]:
+    if isinstance(node, list):
+        for branch in node:
+            yield from _records(branch)
+    elif isinstance(node, dict):
+        if node["type"] == "record":
+            yield node
+        elif node["type"] in ("array", "map"):
+            yield from _records(node.get("items", node.get("values")))

@@ -1,0 +1,164 @@
+"""Every setting: the environment (`WST_…`, secrets also `WST_…_FILE`) over `wst.toml` over defaults."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.sources import NoDecode
+
+from schemas.errors import SettingError
+
+PREFIX: Final = "WST_"
+#: Settings that never show their value; each may stand in a file named by `WST_…_FILE`.
+SECRETS: Final = ("kafka_sasl_password", "clickhouse_url", "api_token", "api_read_token")
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def parse_duration(text: str) -> float:
+    """Seconds of a duration such as `500ms`, `10s`, `5m`, `2h`, `30d`, or a bare number of seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is no duration; write it as 500ms, 10s, 5m, 2h or 30d")
+    return float(match[1]) * _UNIT_S[match[2] or "s"]
+
+
+def _duration(value: object) -> object:
+    return parse_duration(value) if isinstance(value, str) else value
+
+
+def _words(value: object) -> object:
+    return [word for word in re.split(r"[,\s]+", value) if word] if isinstance(value, str) else value
+
+
+def _off(value: object) -> object:
+    return None if isinstance(value, str) and value.lower() == "off" else _duration(value)
+
+
+Seconds = Annotated[float, BeforeValidator(_duration)]
+Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
+
+
+def _data_home() -> Path:
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "wst"
+
+
+class Settings(BaseSettings):
+    """All settings; durations in seconds, percents 0–100."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", env_ignore_empty=True, frozen=True)
+
+    brokers: str = Field("127.0.0.1:9092", description="Kafka's bootstrap servers: host:port, several with commas")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how to speak to Kafka"
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field("PLAIN", description="SASL mechanism")
+    kafka_sasl_username: str | None = Field(None, description="SASL user")
+    kafka_sasl_password: SecretStr | None = Field(None, description="SASL password")
+    kafka_ssl_cafile: Path | None = Field(None, description="certificate authorities of the brokers, PEM")
+    kafka_ssl_certfile: Path | None = Field(None, description="client certificate, PEM")
+    kafka_ssl_keyfile: Path | None = Field(None, description="client key, PEM")
+    topic_prefix: str = Field("wst.", pattern=r"[A-Za-z0-9._-]{0,100}", description="begins every topic and consumer group")
+    partitions: int = Field(4, ge=1, le=10_000, description="partitions of every topic; fixed once topics exist")
+    replication_factor: int = Field(1, ge=1, le=9, description="replicas of every topic that `wst topics apply` creates")
+    schema_registry_url: str | None = Field(None, description="schema registry; unset: single-object encoding")
+
+    clickhouse_url: SecretStr = Field(
+        SecretStr("http://127.0.0.1:8123"), description="http(s)://user:password@host:port, or chdb:///DIRECTORY"
+    )
+    clickhouse_database: str = Field("wst", pattern=r"[A-Za-z_][A-Za-z0-9_]{0,60}", description="database of the archive")
+    clickhouse_cluster: str | None = Field(None, pattern=r"[A-Za-z0-9_.-]{1,60}", description="cluster for ON CLUSTER statements")
+
+    data_dir: Path = Field(default_factory=_data_home, description="journals, checkpoints, archive, ids of engines")
+    engines: Words = Field(default_factory=list, description="Docker Engines by URL; none: the Docker client's active context")
+    engine_name: str | None = Field(None, max_length=100, description="name of this host's engine; unset: the host's name")
+    collect_interval: Seconds = Field(10.0, ge=1, le=3600, description="between two samples of a container")
+    sync_interval: Seconds = Field(30.0, ge=1, le=3600, description="between two listings of an engine")
+    max_retries: int = Field(3, ge=0, le=20, description="retries of a failing engine call")
+    include: Words = Field(default_factory=list, description="globs on name, image or label: only these containers")
+    exclude: Words = Field(
+        default_factory=lambda: ["label:org.testcontainers=*"], description="globs on name, image or label: not these containers"
+    )
+    labels_include: Words = Field(default_factory=list, description="globs of further labels that may be stored")
+    ephemeral_ttl: Seconds = Field(86_400.0, ge=0, description="an ephemeral workspace is forgotten so long after its removal")
+
+    cpu_threshold: float = Field(80.0, gt=0, le=100_000, description="CPU alert, percent of the limit, else of the host")
+    memory_threshold: float = Field(85.0, gt=0, le=100, description="memory alert, percent of the limit")
+    metrics_update_every: Annotated[float | None, BeforeValidator(_off)] = Field(
+        60.0, ge=0, description="metrics_update events of a workspace at most so often; 0: each sample; off: none"
+    )
+
+    api: str = Field("http://127.0.0.1:8321", description="API that reading commands talk to")
+    api_host: str = Field("127.0.0.1", description="address the API listens on; elsewhere than loopback only with a token")
+    api_port: int = Field(8321, ge=0, le=65_535, description="port the API listens on; 0: any")
+    api_token: SecretStr | None = Field(None, description="token that may do everything")
+    api_read_token: SecretStr | None = Field(None, description="token that may read")
+    log_format: Literal["text", "json"] = Field("text", description="format of the log")
+    journal: Path | None = Field(None, description="set by `wst up` for its parts: the shared journal that is the log")
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment first, then what `load_settings` read from files."""
+        return env_settings, init_settings
+
+
+def toml_path() -> Path | None:
+    """The settings file in force: `./wst.toml`, else `~/.config/wst/wst.toml`, else none."""
+    config_home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    return next((path for path in (Path("wst.toml"), config_home / "wst" / "wst.toml") if path.is_file()), None)
+
+
+def load_settings() -> Settings:
+    """Reads all settings.
+
+    Raises:
+        SettingError: one of them makes no sense; the message names it and where it stands.
+    """
+    path = toml_path()
+    from_file = _read_toml(path) if path else {}
+    try:
+        return Settings(**(from_file | _secret_files()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        where = PREFIX + name.upper()
+        if where not in os.environ and name in from_file:
+            where = f"{name} in {path}"
+        shown = "" if name in SECRETS else f" = {str(first['input'])[:80]!r}"
+        if first["type"] == "extra_forbidden":
+            raise SettingError(f"{where} is no setting of wst", "`wst config` lists them all") from None
+        raise SettingError(f"{where}{shown} makes no sense", first["msg"].removeprefix("Value error, ")) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise SettingError(f"{path} cannot be read", str(error)) from error
+
+
+def _secret_files() -> dict[str, str]:
+    """Secrets named by `WST_…_FILE`, without the line's end."""
+    found: dict[str, str] = {}
+    for name in SECRETS:
+        variable = f"{PREFIX}{name.upper()}_FILE"
+        path = os.environ.get(variable)
+        if path and f"{PREFIX}{name.upper()}" not in os.environ:
+            try:
+                found[name] = Path(path).read_text("utf-8").rstrip("\r\n")
+            except (OSError, UnicodeDecodeError) as error:
+                raise SettingError(f"{variable} = {path!r} cannot be read", str(error)) from error
+    return found
