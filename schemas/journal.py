@@ -113,10 +113,7 @@ class Journal:
         Raises:
             WstError: the disk is full or the file is gone; nothing of the batch was taken.
         """
-        rows = [
-            (r.topic, partition_of(r.key, self.partitions), r.key, r.value, _pack_headers(r.headers), r.timestamp_ms)
-            for r in records
-        ]
+        rows = [(r.topic, partition_of(r.key, self.partitions), r.key, r.value, _pack_headers(r.headers), r.timestamp_ms) for r in records]
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -143,8 +140,7 @@ class Journal:
     def read_topic(self, topic: str, after: int, limit: int) -> list[Entry]:
         """Up to `limit` records of one topic with a number above `after`, in order."""
         rows = self._db.execute(
-            "SELECT seq, topic, partition, key, value, headers, timestamp_ms FROM records"
-            " WHERE topic = ? AND seq > ? ORDER BY seq LIMIT ?",
+            "SELECT seq, topic, partition, key, value, headers, timestamp_ms FROM records WHERE topic = ? AND seq > ? ORDER BY seq LIMIT ?",
             (topic, after, limit),
         )
         return [_entry(*row) for row in rows]

@@ -49,9 +49,7 @@ class Publisher(Protocol):
         """Sends what waits, then lets go of all resources."""
 
 
-def make_record(
-    topic: Topic, prefix: str, key: str, value: Mapping[str, Any], *, kind: str, record_id: str, timestamp_ms: int
-) -> Record:
+def make_record(topic: Topic, prefix: str, key: str, value: Mapping[str, Any], *, kind: str, record_id: str, timestamp_ms: int) -> Record:
     """Encodes a value for its topic, with the headers by which a consumer filters without decoding.
 
     Args:

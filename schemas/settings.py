@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     kafka_ssl_cafile: Path | None = Field(None, description="certificate authorities of the brokers, PEM")
     kafka_ssl_certfile: Path | None = Field(None, description="client certificate, PEM")
     kafka_ssl_keyfile: Path | None = Field(None, description="client key, PEM")
-    topic_prefix: str = Field("wst.", pattern=r"[A-Za-z0-9._-]{0,100}", description="begins every topic and consumer group")
+    topic_prefix: str = Field("wst.", pattern=r"^[A-Za-z0-9._-]{0,100}$", description="begins every topic and consumer group")
     partitions: int = Field(4, ge=1, le=10_000, description="partitions of every topic; fixed once topics exist")
     replication_factor: int = Field(1, ge=1, le=9, description="replicas of every topic that `wst topics apply` creates")
     schema_registry_url: str | None = Field(None, description="schema registry; unset: single-object encoding")
@@ -77,8 +77,8 @@ class Settings(BaseSettings):
     clickhouse_url: SecretStr = Field(
         SecretStr("http://127.0.0.1:8123"), description="http(s)://user:password@host:port, or chdb:///DIRECTORY"
     )
-    clickhouse_database: str = Field("wst", pattern=r"[A-Za-z_][A-Za-z0-9_]{0,60}", description="database of the archive")
-    clickhouse_cluster: str | None = Field(None, pattern=r"[A-Za-z0-9_.-]{1,60}", description="cluster for ON CLUSTER statements")
+    clickhouse_database: str = Field("wst", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,60}$", description="database of the archive")
+    clickhouse_cluster: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,60}$", description="cluster for ON CLUSTER statements")
 
     data_dir: Path = Field(default_factory=_data_home, description="journals, checkpoints, archive, ids of engines")
     engines: Words = Field(default_factory=list, description="Docker Engines by URL; none: the Docker client's active context")
@@ -109,7 +109,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, env_settings: PydanticBaseSettingsSource, **_: Any
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Environment first, then what `load_settings` read from files."""
         return env_settings, init_settings
