@@ -31,7 +31,7 @@ CREATE TABLE IF NOT EXISTS records (
     headers BLOB NOT NULL,
     timestamp_ms INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS records_by_topic ON records (topic, seq);
+CREATE INDEX IF NOT EXISTS records_by_partition ON records (topic, partition, seq);
 CREATE TABLE IF NOT EXISTS cursors (
     consumer TEXT, topic TEXT, partition INTEGER, next_seq INTEGER NOT NULL,
     PRIMARY KEY (consumer, topic, partition)
@@ -137,11 +137,12 @@ class Journal:
         )
         return [_entry(*row) for row in rows]
 
-    def read_topic(self, topic: str, after: int, limit: int) -> list[Entry]:
-        """Up to `limit` records of one topic with a number above `after`, in order."""
+    def read_partition(self, topic: str, partition: int, after: int, limit: int) -> list[Entry]:
+        """Up to `limit` records of one partition with a number above `after`, in order."""
         rows = self._db.execute(
-            "SELECT seq, topic, partition, key, value, headers, timestamp_ms FROM records WHERE topic = ? AND seq > ? ORDER BY seq LIMIT ?",
-            (topic, after, limit),
+            "SELECT seq, topic, partition, key, value, headers, timestamp_ms FROM records"
+            " WHERE topic = ? AND partition = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (topic, partition, after, limit),
         )
         return [_entry(*row) for row in rows]
 
@@ -166,12 +167,12 @@ class Journal:
         """Sends a consumer back to the beginning: its own store is gone."""
         self._db.execute("DELETE FROM cursors WHERE consumer = ?", (consumer,))
 
-    def prune(self, topic: str, before_seq: int, before_ms: int, limit: int = 5_000) -> int:
-        """Deletes up to `limit` records of a topic that lie below a number and are older than a time; returns how many."""
+    def prune(self, topic: str, partition: int, before_seq: int, before_ms: int, limit: int = 5_000) -> int:
+        """Deletes up to `limit` records of a partition that lie below a number and are older than a time; returns how many."""
         done = self._db.execute(
-            "DELETE FROM records WHERE seq IN"
-            " (SELECT seq FROM records WHERE topic = ? AND seq < ? AND timestamp_ms < ? ORDER BY seq LIMIT ?)",
-            (topic, before_seq, before_ms, limit),
+            "DELETE FROM records WHERE seq IN (SELECT seq FROM records"
+            " WHERE topic = ? AND partition = ? AND seq < ? AND timestamp_ms < ? ORDER BY seq LIMIT ?)",
+            (topic, partition, before_seq, before_ms, limit),
         )
         return done.rowcount
 

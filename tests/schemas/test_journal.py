@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,7 +33,7 @@ def test_what_was_appended_is_read_back_in_order_also_by_another_process(tmp_pat
     assert [entry.seq for entry in entries] == list(range(1, 12))
     assert [entry.record for entry in entries] == records
     assert [entry.seq for entry in journal.read(3, 2)] == [4, 5]
-    assert [entry.seq for entry in journal.read_topic("wst.dead.letters", 0, 9)] == [11]
+    assert [entry.seq for entry in journal.read_partition("wst.dead.letters", 0, 0, 9)] == [11]
 
 
 @given(st.binary(min_size=0, max_size=50), st.integers(1, 64))
@@ -77,10 +78,12 @@ def test_two_writers_killed_in_the_middle_leave_whole_batches_and_lose_nothing_t
 
 def test_a_number_is_never_used_again_after_pruning(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite", 4)
-    journal.append([record(number) for number in range(5)])
-    assert journal.prune("wst.docker.events", before_seq=6, before_ms=3) == 3
-    assert journal.prune("wst.docker.events", before_seq=6, before_ms=100) == 2
-    assert journal.prune("other", before_seq=6, before_ms=100) == 0
+    journal.append([replace(record(number), key=b"one key") for number in range(5)])
+    partition = partition_of(b"one key", 4)
+    assert journal.prune("wst.docker.events", partition, before_seq=6, before_ms=3) == 3
+    assert journal.prune("wst.docker.events", (partition + 1) % 4, before_seq=6, before_ms=100) == 0
+    assert journal.prune("wst.docker.events", partition, before_seq=6, before_ms=100) == 2
+    assert journal.prune("other", partition, before_seq=6, before_ms=100) == 0
     journal.close()
     again = Journal(tmp_path / "journal.sqlite", 4)
     assert again.last_seq() == 5
