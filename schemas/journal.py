@@ -176,6 +176,15 @@ class Journal:
         )
         return done.rowcount
 
+    def compact(self, topic: str, partition: int, before_ms: int) -> int:
+        """Deletes the records of a partition that are older than a time and not the last of their key; returns how many."""
+        done = self._db.execute(
+            "DELETE FROM records WHERE topic = ?1 AND partition = ?2 AND timestamp_ms < ?3 AND seq NOT IN"
+            " (SELECT max(seq) FROM records WHERE topic = ?1 AND partition = ?2 GROUP BY key)",
+            (topic, partition, before_ms),
+        )
+        return done.rowcount
+
     def close(self) -> None:
         """Closes the file; what was appended stays."""
         self._db.close()

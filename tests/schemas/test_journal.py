@@ -90,6 +90,13 @@ def test_a_number_is_never_used_again_after_pruning(tmp_path: Path) -> None:
     assert again.append([record(1)]) == 6
 
 
+def test_compaction_keeps_the_last_record_of_each_key_and_what_is_young(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite", 1)
+    journal.append([Record("t", key, None, (), ms) for key, ms in ((b"a", 1), (b"b", 2), (b"a", 3), (b"a", 50), (b"c", 60))])
+    assert journal.compact("t", 0, before_ms=10) == 2
+    assert [(entry.record.key, entry.record.timestamp_ms) for entry in journal.read(0, 9)] == [(b"b", 2), (b"a", 50), (b"c", 60)]
+
+
 def test_cursors_are_remembered_per_consumer_topic_and_partition(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite", 4)
     journal.set_cursor("sink", "t", 0, 5)
