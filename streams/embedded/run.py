@@ -1,0 +1,45 @@
+"""The process `wst broker`: the embedded broker and the relay that feeds it."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import Final
+
+from schemas.errors import SettingError
+from schemas.journal import Journal
+from schemas.settings import Settings
+from streams.embedded.broker import PARTITIONS, Broker
+from streams.embedded.pruning import Pruner
+from streams.embedded.readers import keep_ms, readers_by_topic
+from streams.embedded.relay import Relay
+
+#: Longest wait for news from the journal, s: a third of one percent of a core, and at most this much delay.
+_WAIT_S: Final = 0.004
+#: What the process says on stdout when it can be used, followed by its address.
+READY: Final = "wst-ready "
+
+
+def run_broker(settings: Settings) -> None:
+    """Serves until SIGTERM or SIGINT; says its address in the line `wst-ready HOST:PORT`.
+
+    Raises:
+        SettingError: there is no journal to serve from, or one with other partitions.
+        CursorMovedBack: it has to start again.
+    """
+    if settings.journal is None:
+        raise SettingError("`wst broker` is a part of `wst up`", "run `wst up`, or set WST_JOURNAL to a journal's path")
+    stopping: list[int] = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda received, _frame: stopping.append(received))
+    journal = Journal(settings.journal, PARTITIONS)
+    readers = readers_by_topic(settings.topic_prefix)
+    broker = Broker(readers)
+    relay = Relay(journal, readers, broker.send)
+    pruner = Pruner(journal, relay, keep_ms(settings.topic_prefix))
+    print(f"{READY}{broker.bootstrap}", flush=True)  # noqa: T201  # the supervisor reads it
+    while not stopping:
+        broker.serve(0 if relay.step() else _WAIT_S)
+        pruner.tick(time.monotonic())
+    broker.close()
+    journal.close()
