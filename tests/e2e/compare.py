@@ -1,0 +1,98 @@
+"""Does what wst says equal what happened? Differences as lines; an empty list: it does."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import datetime
+from typing import Any
+
+from tests.e2e.witness import container_chains, event_keys, status_chains
+
+Json = dict[str, Any]
+
+
+def states_against_engine(states: list[Json], inspects: dict[str, Json]) -> list[str]:
+    """`wst status --json` against `docker inspect` of every container there is."""
+    told = {c["id"]: c for state in states for c in state["containers"] if c["state"] != "removed"}
+    real = {inspect["Id"]: inspect for inspect in inspects.values()}
+    found = [f"{name} is in wst, not in the engine" for name in told.keys() - real.keys()]
+    found += [f"{name} is in the engine, not in wst" for name in real.keys() - told.keys()]
+    for container in told.keys() & real.keys():
+        found += _container_differences(told[container], real[container])
+    for state in states:
+        running = sum(1 for c in state["containers"] if c["state"] == "running")
+        if state["running"] != running or (state["status"] == "active") != (running > 0):
+            found.append(f"{state['workspace_id']}: {state['status']} with {state['running']}/{running} running")
+    return found
+
+
+def _container_differences(told: Json, inspect: Json) -> list[str]:
+    real = inspect["State"]
+    pairs = {
+        "state": (told["state"], real["Status"]),
+        "name": (told["name"], inspect["Name"].removeprefix("/")),
+        "image": (told["image"], inspect["Config"]["Image"]),
+        "health": (told["health"], real.get("Health", {}).get("Status")),
+        "restart_count": (told["restart_count"], inspect["RestartCount"]),
+        "started_at": (_ms(told["started_at"]), _ms(real["StartedAt"])),
+    }
+    if real["Status"] == "exited":
+        pairs["exit_code"] = (told["exit_code"], real["ExitCode"])
+        pairs["finished_at"] = (_ms(told["finished_at"]), _ms(real["FinishedAt"]))
+        pairs["oom_killed"] = (told["oom_killed"], real["OOMKilled"])
+    return [
+        f"{told['name']}.{field}: wst says {ours!r}, the engine {theirs!r}" for field, (ours, theirs) in pairs.items() if ours != theirs
+    ]
+
+
+def _ms(text: str | None) -> int | None:
+    """Milliseconds of an RFC 3339 time; the engine's year 1 means never."""
+    if not text or text.startswith("0001"):
+        return None
+    whole, _, rest = text.rstrip("Z").partition(".")
+    return int(datetime.fromisoformat(whole + "+00:00").timestamp()) * 1000 + int((rest + "000")[:3])
+
+
+def events_against_witness(events: list[Json], heard: list[Json], workspace_of: dict[str, str]) -> list[str]:
+    """The event topic against what an independent listener heard: chains of states and statuses, numbering."""
+    found = numbering_faults(events)
+    containers: dict[str, list[str]] = defaultdict(list)
+    statuses: dict[str, list[str]] = defaultdict(list)
+    for event in sorted(events, key=lambda event: int(event["seq"])):
+        data = event["data"]
+        if event["type"] == "container_update":
+            chain = containers[data["container_id"]]
+            if not chain or chain[-1] != data["new_state"]:
+                chain.append(data["new_state"])
+        elif event["type"] == "status_changed":
+            statuses[event["workspace_id"].split("@")[0]].append(data["new_status"])
+    expected = container_chains(heard)
+    for container, chain in expected.items():
+        if containers.get(container) != chain:
+            found.append(f"container {container[:12]}: wst says {containers.get(container)}, the engine {chain}")
+    for workspace, chain in status_chains(heard, workspace_of).items():
+        if statuses.get(workspace) != chain:
+            found.append(f"workspace {workspace}: wst says {statuses.get(workspace)}, the engine {chain}")
+    return found
+
+
+def numbering_faults(events: list[Json]) -> list[str]:
+    """Numbers within a workspace and stream run from 1 without gap or repeat, and no id stands twice."""
+    numbers: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for event in events:
+        if event["workspace_id"] is not None:
+            numbers[event["workspace_id"], event["stream"]].append(event["seq"])
+    found = [
+        f"{key}: numbers {sorted(seqs)[:5]}…{sorted(seqs)[-3:]} of {len(seqs)} events"
+        for key, seqs in numbers.items()
+        if sorted(seqs) != list(range(1, len(seqs) + 1))
+    ]
+    ids = [event["id"] for event in events]
+    return found + ([f"{len(ids) - len(set(ids))} ids stand twice"] if len(ids) != len(set(ids)) else [])
+
+
+def facts_against_witness(facts: set[tuple[str, str, int]], heard: list[Json]) -> list[str]:
+    """The engine events in the archive against those heard."""
+    expected = event_keys(heard)
+    found = [f"missing in the archive: {key}" for key in sorted(expected - facts)[:5]]
+    return found + [f"invented in the archive: {key}" for key in sorted(facts - expected)[:5]]

@@ -1,0 +1,74 @@
+"""An independent witness of what the engine did, and what must follow from it.
+
+It shares no code with the product: it hears `docker events` itself and knows the few rules by which a
+container without restart policy changes its state.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections import defaultdict
+from typing import Any
+
+from tests.platform.engine import DockerEngine
+
+_STATE_AFTER = {
+    "create": "created",
+    "start": "running",
+    "die": "exited",
+    "pause": "paused",
+    "unpause": "running",
+    "destroy": "removed",
+}
+
+
+class Witness:
+    """Hears every container event of an engine from the moment it is made."""
+
+    def __init__(self, engine: DockerEngine) -> None:
+        self._process = subprocess.Popen(
+            ["docker", "--host", engine.url, "events", "--filter", "type=container", "--format", "{{json .}}"],
+            stdout=subprocess.PIPE,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def close(self) -> list[dict[str, Any]]:
+        """Ends listening; returns all events in the order of their time."""
+        self._process.terminate()
+        heard = self._process.communicate()[0]
+        return sorted((json.loads(line) for line in heard.splitlines()), key=lambda event: int(event["timeNano"]))
+
+
+def container_chains(events: list[dict[str, Any]]) -> dict[str, list[str]]:
+    """The states each container went through, by id; a state that did not change stands once."""
+    chains: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        state = _STATE_AFTER.get(event["Action"])
+        chain = chains[event["Actor"]["ID"]]
+        if state and (not chain or chain[-1] != state):
+            chain.append(state)
+    return {container: chain for container, chain in chains.items() if chain}
+
+
+def status_chains(events: list[dict[str, Any]], workspace_of: dict[str, str]) -> dict[str, list[str]]:
+    """The statuses each workspace went through: active while at least one of its containers runs."""
+    running: dict[str, set[str]] = defaultdict(set)
+    chains: dict[str, list[str]] = defaultdict(list)
+    for event in events:
+        container = event["Actor"]["ID"]
+        state = _STATE_AFTER.get(event["Action"])
+        if state is None:
+            continue
+        workspace = workspace_of[container]
+        (running[workspace].add if state == "running" else running[workspace].discard)(container)
+        status = "active" if running[workspace] else "inactive"
+        if not chains[workspace] or chains[workspace][-1] != status:
+            chains[workspace].append(status)
+    return dict(chains)
+
+
+def event_keys(events: list[dict[str, Any]]) -> set[tuple[str, str, int]]:
+    """(container, action before any colon, time ns) of each event."""
+    return {(event["Actor"]["ID"], event["Action"].split(":")[0], int(event["timeNano"])) for event in events}
