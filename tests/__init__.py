@@ -1,0 +1,1 @@
+"""Tests. A package, so that `tests.platform` never shadows the standard library's `platform`."""

@@ -1,0 +1,1 @@
+"""The real parts the tests run against: a Kafka broker, Docker Engines, ClickHouse over HTTP."""

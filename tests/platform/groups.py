@@ -1,0 +1,114 @@
+"""Groups of tests by the real part they need, and what happens where the part is missing.
+
+On a laptop such a group is left out and named at the end of the run, with how to get it. Where
+`CI=true` it fails: a machine that is there to test must be able to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+
+from tests.platform import clickhouse_http, engine, kafka
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Tests that carry the mark `name`, or use one of `fixtures`."""
+
+    name: str
+    part: str
+    fixtures: frozenset[str]
+    missing: Callable[[], str | None]
+    how_to_get: str
+
+
+# From quick to slow: tests run in this order, after those that need no part at all.
+GROUPS = (
+    Group(
+        "clickhouse_http",
+        "ClickHouse over HTTP",
+        frozenset({"clickhouse_http", "private_clickhouse_http"}),
+        clickhouse_http.missing,
+        "pip install chdb (part of `make test`)",
+    ),
+    Group(
+        "kafka",
+        "Apache Kafka broker",
+        frozenset({"kafka", "private_kafka"}),
+        kafka.missing,
+        "apt-get install openjdk-17-jre-headless maven",
+    ),
+    Group(
+        "engine",
+        "private Docker Engine",
+        frozenset({"engine", "private_engine"}),
+        engine.missing,
+        "on Linux: apt-get install docker.io busybox-static iproute2, and run as root",
+    ),
+    Group(
+        "engine26",
+        "private Docker Engine 26",
+        frozenset({"engine26"}),
+        engine.missing_trixie,
+        "what `engine` needs, apt-get install debootstrap, then `make engine26` as root",
+    ),
+)
+
+
+def in_ci() -> bool:
+    """Say whether a missing part is a failure here."""
+    return os.environ.get("CI", "").lower() == "true"
+
+
+class LeftOut(pytest.StashKey[dict[str, tuple[int, str]]]):
+    """Where the session keeps, by group, how many tests it left out and why."""
+
+
+LEFT_OUT = LeftOut()
+
+
+def assign(items: list[pytest.Item]) -> None:
+    """Mark each test with the groups of the fixtures it uses, and put quick groups first."""
+    for item in items:
+        used = set(getattr(item, "fixturenames", ()))
+        for group in GROUPS:
+            if used & group.fixtures and item.get_closest_marker(group.name) is None:
+                item.add_marker(group.name)
+    items.sort(key=_slowest_group)
+
+
+def _slowest_group(item: pytest.Item) -> int:
+    ranks = (rank for rank, group in enumerate(GROUPS, 1) if item.get_closest_marker(group.name))
+    return max(ranks, default=0)
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the groups whose part is missing; in CI make them fail instead."""
+    left_out: dict[str, tuple[int, str]] = {}
+    for group in GROUPS:
+        members = [item for item in items if item.get_closest_marker(group.name)]
+        reason = group.missing() if members else None
+        if reason is None:
+            continue
+        left_out[group.name] = (len(members), reason)
+        line = f"{group.part}: {reason}. To get it: {group.how_to_get}"
+        for item in members:
+            if in_ci():
+                item.add_marker(pytest.mark.missing_part(line))
+            else:
+                item.add_marker(pytest.mark.skip(reason=line))
+    config.stash[LEFT_OUT] = left_out
+
+
+def summary(config: pytest.Config) -> list[str]:
+    """Return a line per group that was left out, and how to get it."""
+    by_name = {group.name: group for group in GROUPS}
+    return [
+        f"{name}: {count} tests need a {by_name[name].part} ({reason}). "
+        f"To get it: {by_name[name].how_to_get}"
+        for name, (count, reason) in config.stash.get(LEFT_OUT, {}).items()
+    ]

@@ -1,0 +1,141 @@
+"""A real Apache Kafka broker (KRaft, one node) from the jars that `tests/kafka/pom.xml` names."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import shutil
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from tests.platform.process import CACHE, ROOT, ServerFailed, ServerProcess, free_port
+
+POM = ROOT / "tests" / "kafka" / "pom.xml"
+LOGGING = ROOT / "tests" / "kafka" / "log4j2.properties"
+JARS = CACHE / "kafka" / "jars"
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+controller.listener.names=CONTROLLER
+controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
+log.dirs={log_dir}
+auto.create.topics.enable=false
+offsets.topic.replication.factor=1
+offsets.topic.num.partitions=4
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+group.min.session.timeout.ms=1000
+# After a SIGKILL the node is let in again when its own old session has expired: make that short.
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+# Compaction within a test's patience, in a small heap.
+log.cleaner.backoff.ms=500
+log.cleaner.dedupe.buffer.size=8388608
+"""
+
+
+def _stamp() -> Path:
+    return JARS.parent / f"pom-{hashlib.sha256(POM.read_bytes()).hexdigest()[:16]}"
+
+
+def missing() -> str | None:
+    """Say what keeps a broker from running here, or None."""
+    if shutil.which("java") is None:
+        return "java not found"
+    if not _stamp().exists() and shutil.which("mvn") is None:
+        return "mvn not found"
+    return None
+
+
+def resolve_jars() -> None:
+    """Let Maven fetch the broker's jars, once per version of the pom; safe beside another run."""
+    stamp = _stamp()
+    if stamp.exists():
+        return
+    stamp.parent.mkdir(parents=True, exist_ok=True)
+    with (stamp.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if stamp.exists():
+            return
+        shutil.rmtree(JARS, ignore_errors=True)
+        copy = ("dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={JARS}")
+        done = subprocess.run(
+            ["mvn", "-B", "-q", "-ntp", "-f", str(POM), *copy],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ServerFailed(f"Maven could not fetch Kafka's jars:\n{done.stdout}{done.stderr}")
+        stamp.touch()
+
+
+class KafkaBroker(ServerProcess):
+    """One broker on free loopback ports, with a log directory that survives kills and restarts."""
+
+    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
+        """Format a log directory; `settings` are broker properties that override the defaults."""
+        super().__init__("kafka")
+        self.port = free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        resolve_jars()
+        properties = PROPERTIES.format(
+            port=self.port, controller_port=free_port(), log_dir=self.folder / "log"
+        )
+        overrides = "".join(f"{key}={value}\n" for key, value in (settings or {}).items())
+        self._properties = self.folder / "server.properties"
+        self._properties.write_text(properties + overrides)
+        self._format()
+
+    def _java(self, main_class: str, *arguments: str) -> list[str]:
+        # A small heap and only the quick compiler: the broker starts in half the time.
+        jvm = ("-Xmx384m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+        logging = f"-Dlog4j2.configurationFile={LOGGING}"
+        return ["java", *jvm, logging, "-cp", f"{JARS}/*", main_class, *arguments]
+
+    def _format(self) -> None:
+        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        tool = self._java("kafka.tools.StorageTool", "format", "--standalone")
+        done = subprocess.run(
+            # `=` binds the value: an id may begin with a dash, which would read as an option.
+            [*tool, f"--cluster-id={cluster_id}", f"--config={self._properties}"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            raise ServerFailed(f"Kafka could not format its log:\n{done.stdout}{done.stderr}")
+
+    def _command(self) -> Sequence[str]:
+        return self._java("kafka.Kafka", str(self._properties))
+
+    def _is_ready(self) -> bool:
+        try:
+            return bool(self.admin().list_topics(timeout=1.0).brokers)
+        except KafkaException:
+            return False
+
+    def admin(self) -> AdminClient:
+        """Return an administration client of this broker."""
+        # log_level 2: a broker that tests kill on purpose would fill the screen otherwise.
+        return AdminClient({"bootstrap.servers": self.bootstrap, "log_level": 2})
+
+    def create_topic(self, name: str, partitions: int = 1, **config: str) -> None:
+        """Create a topic and wait for it; `config` takes `_` for `.`, as in `cleanup_policy`."""
+        settings = {key.replace("_", "."): value for key, value in config.items()}
+        topic = NewTopic(name, partitions, 1, config=settings)
+        admin = self.admin()  # kept in a name: its requests die with it
+        admin.create_topics([topic])[name].result(timeout=10)
