@@ -76,9 +76,9 @@ class Broker:
             except BufferError:
                 self._producer.poll(0.05)
 
-    def serve(self, timeout_s: float) -> None:
-        """Serves the broker's answers, for up to so many seconds when there are none."""
-        self._producer.poll(timeout_s)
+    def serve(self) -> None:
+        """Looks at the broker's answers; ends the process when a record was refused."""
+        self._producer.poll(0)
 
     def close(self) -> None:
         """Hands over what is queued; what does not get through in time is in the journal."""

@@ -1,0 +1,153 @@
+"""The embedded log as its readers see it: a real broker process on a real journal, killed and starved."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from aiokafka import AIOKafkaConsumer, TopicPartition
+
+from schemas.journal import Journal
+from schemas.publish import Record, partition_of
+from tests.embedded.wire import PARTITIONS, TOPIC, BrokerProcess, Reader, expected, fact
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Iterator[Path]:
+    path = tmp_path / "journal.sqlite"
+    Journal(path, PARTITIONS).close()
+    yield path
+
+
+@pytest.fixture
+def broker(journal: Path) -> Iterator[BrokerProcess]:
+    process = BrokerProcess(journal)
+    yield process
+    process.kill()
+
+
+async def test_a_record_arrives_whole_in_its_partition_with_its_number_and_within_a_hop(journal: Path, broker: BrokerProcess) -> None:
+    log = Journal(journal, PARTITIONS)
+    consumer = AIOKafkaConsumer(bootstrap_servers=broker.bootstrap, fetch_max_wait_ms=20)
+    await consumer.start()
+    try:
+        partition = partition_of(b"key", PARTITIONS)
+        consumer.assign([TopicPartition("wst.workspace.state", partition)])
+        await consumer.seek_to_end()
+        delays = []
+        for number in range(40):
+            record = Record(
+                "wst.workspace.state", b"key", None if number % 2 else b"v", (("wst-type", b"state"),), 1_700_000_000_000 + number
+            )
+            began = time.perf_counter()
+            seq = log.append([record])
+            message = await asyncio.wait_for(consumer.getone(), 5)
+            delays.append(time.perf_counter() - began)
+            assert (message.key, message.value, message.timestamp) == (record.key, record.value, record.timestamp_ms)
+            assert message.headers == (*record.headers, ("wst-position", b"%d" % seq))
+            await asyncio.sleep(random.random() / 50)
+        assert sorted(delays)[len(delays) // 2] < 0.05
+    finally:
+        await consumer.stop()
+
+
+async def test_whatever_moment_the_broker_is_killed_a_reader_has_everything_once_and_in_order(journal: Path) -> None:
+    log = Journal(journal, PARTITIONS)
+    reader = Reader(journal, "state")
+    for reading in ("sink",):  # the other reader of the topic has everything at once
+        for partition in range(PARTITIONS):
+            log.set_cursor(reading, TOPIC, partition, 1 << 40)
+    written = 0
+    seed = random.Random(7)
+    for _ in range(6):
+        broker = BrokerProcess(journal)
+        target = reader.count + seed.randrange(200, 900)
+
+        async def write() -> None:
+            nonlocal written
+            for _ in range(20):
+                log.append([fact(written + number) for number in range(50)])
+                written += 50
+                await asyncio.sleep(0.002)
+
+        await asyncio.gather(write(), reader.read(broker.bootstrap, lambda: reader.count >= min(target, written), at_once=97))
+        broker.kill()
+    broker = BrokerProcess(journal)
+    await asyncio.wait_for(reader.read(broker.bootstrap, lambda: reader.count >= written), 30)
+    assert broker.stop() == 0
+    assert written == 6_000
+    assert reader.have == expected(journal)
+
+
+async def test_a_paused_reader_loses_nothing_though_the_wire_keeps_five_megabytes(journal: Path, broker: BrokerProcess) -> None:
+    log = Journal(journal, PARTITIONS)
+    for number in range(0, 6_000, 500):  # 60 MB, 15 a partition
+        log.append([fact(number + more, size=10_000) for more in range(500)])
+    fast, slow = Reader(journal, "state"), Reader(journal, "sink")
+    await asyncio.sleep(1.0)  # nobody reads: what went on the wire unasked would be lost now
+    await asyncio.wait_for(
+        asyncio.gather(
+            fast.read(broker.bootstrap, lambda: fast.count == 6_000), slow.read(broker.bootstrap, lambda: slow.count == 6_000, pause_s=0.05)
+        ),
+        60,
+    )
+    assert fast.have == slow.have == expected(journal)
+    assert psutil.Process(broker.pid).memory_info().rss < 150_000_000
+
+
+async def test_a_reader_whose_store_is_gone_gets_everything_from_a_wire_that_begins_anew(journal: Path) -> None:
+    log = Journal(journal, PARTITIONS)
+    log.append([fact(number) for number in range(1_000)])
+    for name in ("state", "sink"):
+        for partition in range(PARTITIONS):
+            log.set_cursor(name, TOPIC, partition, 901)
+    broker = BrokerProcess(journal)
+    log.forget_cursors("state")
+    status, said = await asyncio.to_thread(broker.wait)
+    assert status == 1
+    assert "went back to record" in said
+    again = BrokerProcess(journal)
+    reader = Reader(journal, "state")
+    await asyncio.wait_for(reader.read(again.bootstrap, lambda: reader.count == 1_000), 20)
+    assert reader.have == expected(journal)
+    again.kill()
+
+
+def test_a_million_facts_in_the_journal_do_not_slow_a_start(journal: Path) -> None:
+    log = Journal(journal, PARTITIONS)
+    for start in range(0, 1_000_000, 50_000):
+        log.append([fact(start + number, size=60) for number in range(50_000)])
+    for name in ("state", "sink"):
+        for partition in range(PARTITIONS):
+            log.set_cursor(name, TOPIC, partition, 999_990)
+    broker = BrokerProcess(journal)
+    reader = Reader(journal, "state")
+    asyncio.run(asyncio.wait_for(reader.read(broker.bootstrap, lambda: reader.count >= 11), 10))
+    broker.kill()
+    assert broker.ready_after_s < 2.0
+    assert [position for have in reader.have.values() for position, _ in have if position < 999_990] == []
+
+
+def test_an_idle_broker_costs_about_one_percent_of_a_core(broker: BrokerProcess) -> None:
+    process = psutil.Process(broker.pid)
+    before = sum(process.cpu_times()[:2])
+    time.sleep(3)
+    assert (sum(process.cpu_times()[:2]) - before) / 3 < 0.03  # noisy machines; about 0.01 on a quiet one
+
+
+def test_without_a_journal_it_says_what_it_is_for(tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    environment = {name: value for name, value in os.environ.items() if name != "WST_JOURNAL"}
+    done = subprocess.run([sys.executable, "-m", "schemas.wst", "broker"], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (
+        2,
+        "wst: `wst broker` is a part of `wst up`: run `wst up`, or set WST_JOURNAL to a journal's path\n",
+    )
