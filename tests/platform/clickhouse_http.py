@@ -1,0 +1,73 @@
+"""ClickHouse as a server: the HTTP interface in a process of its own, with data that survive it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+import urllib.request
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import clickhouse_connect
+from clickhouse_connect.driver.client import Client
+
+from tests.platform.process import ROOT, ServerProcess, free_port
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """How the server fails the next `times` requests whose text contains `match`.
+
+    `refuse` answers an error and does nothing; `lose` does it and answers an error; `cut` does it
+    and closes the connection half-way through the answer; `delay` only takes `delay_s` seconds,
+    which the others can, too.
+    """
+
+    kind: Literal["refuse", "lose", "cut", "delay"]
+    match: str = ""
+    times: int = 1
+    delay_s: float = 0.0
+    message: str = "Code: 241. DB::Exception: Memory limit exceeded. (MEMORY_LIMIT_EXCEEDED)"
+
+
+def missing() -> str | None:
+    """Say what keeps the server from running here, or None."""
+    return None if importlib.util.find_spec("chdb") else "chdb is not installed"
+
+
+class ClickHouseHttpServer(ServerProcess):
+    """ClickHouse's engine behind its HTTP interface, on a loopback port."""
+
+    def __init__(self, password: str = "") -> None:
+        """Prepare an empty database; `password` is what clients must know, if anything."""
+        super().__init__("clickhouse")
+        self.host = "127.0.0.1"
+        self.port = free_port()
+        self.url = f"http://{self.host}:{self.port}"
+        self.password = password
+
+    def _command(self) -> Sequence[str]:
+        module = ["-m", "tests.platform.clickhouse_server"]
+        options = [f"--port={self.port}", f"--data={self.folder / 'data'}", f"--password={self.password}"]
+        # From the repository's root, whatever directory the tests run in.
+        return ["env", f"--chdir={ROOT}", sys.executable, *module, *options]
+
+    def _is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def client(self, **options: Any) -> Client:
+        """Return a clickhouse-connect client; `options` as for `clickhouse_connect.get_client`."""
+        options.setdefault("password", self.password)
+        return clickhouse_connect.get_client(host=self.host, port=self.port, **options)
+
+    def fail(self, *faults: Fault) -> None:
+        """Let coming requests fail so; without arguments, no more."""
+        body = json.dumps([asdict(fault) for fault in faults]).encode()
+        with urllib.request.urlopen(f"{self.url}/fault", data=body, timeout=5):
+            pass
