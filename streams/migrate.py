@@ -1,0 +1,174 @@
+"""`wst migrate`: brings the archive's tables and views to this version, forward only.
+
+Every statement of `schemas/clickhouse/*.sql` may be repeated, so that a run that was killed half-way, or two at once,
+end where one whole run ends. What was applied is recorded with its checksum.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib import resources
+from string import Template
+from typing import Final
+
+import click
+from clickhouse_connect.driver import Client
+
+from schemas.errors import Refused
+from schemas.settings import Settings, load_settings
+from streams.sinks.clickhouse import Address, connect, explained
+
+_FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
+_POSITION: Final = (
+    "bitOr(bitOr(bitShiftLeft(toUInt128(greatest(log_epoch, 0)), 80), bitShiftLeft(toUInt128(greatest(log_partition, 0)), 64)),"
+    " toUInt128(greatest(log_offset, 0)))"
+)
+#: Acknowledged inserts and merges survive a power cut: an insert is a batch, so that the price is milliseconds a batch.
+_DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
+_LEDGER: Final = """CREATE TABLE IF NOT EXISTS ${database}.wst_migrations${on_cluster} (
+    number UInt32 COMMENT 'Number of the file',
+    name String COMMENT 'Name of the file',
+    checksum String COMMENT 'SHA-256 of the file, hex',
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When, UTC'
+) ENGINE = ${replicated}ReplacingMergeTree ORDER BY number
+SETTINGS ${durable}
+COMMENT 'Migrations applied to this database, written by wst migrate'"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One numbered file.
+
+    Attributes:
+        text: the template as it stands in the file.
+    """
+
+    number: int
+    name: str
+    text: str
+
+    @property
+    def checksum(self) -> str:
+        """SHA-256 of the template, hex."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
+
+    def statements(self, database: str, cluster: str | None) -> list[str]:
+        """The statements for a database, without comment lines."""
+        lines = [line for line in self.text.splitlines() if not line.lstrip().startswith("--")]
+        return [_render(part, database, cluster) for part in "\n".join(lines).split(";\n") if part.strip()]
+
+
+def _render(template: str, database: str, cluster: str | None) -> str:
+    return (
+        Template(template)
+        .substitute(
+            database=f"`{database}`",
+            on_cluster=f" ON CLUSTER `{cluster}`" if cluster else "",
+            replicated="Replicated" if cluster else "",
+            position=_POSITION,
+            earliness=f"bitNot({_POSITION})",
+            durable=_DURABLE,
+        )
+        .strip()
+    )
+
+
+def migrations() -> list[Migration]:
+    """All files of this version, by number."""
+    folder = resources.files("schemas").joinpath("clickhouse")
+    found = [(match, entry) for entry in folder.iterdir() if (match := _FILE.fullmatch(entry.name))]
+    return sorted((Migration(int(match[1]), entry.name, entry.read_text("utf-8")) for match, entry in found), key=lambda m: m.number)
+
+
+def script(database: str, cluster: str | None) -> str:
+    """Everything `apply` would run on an empty server, for people to read or to run themselves."""
+    plan = migrations()
+    statements = [(m, m.statements(database, cluster)) for m in plan]
+    ledger = _render(_LEDGER, database, cluster)
+    parts = [f"-- {m.name}\n" + "".join(f"{statement};\n\n" for statement in lines) for m, lines in statements]
+    values = ",\n    ".join(f"({m.number}, '{m.name}', '{m.checksum}')" for m in plan)
+    record = f"INSERT INTO `{database}`.wst_migrations (number, name, checksum) VALUES\n    {values};\n"
+    return "".join(parts) + f"-- what was applied\n{ledger};\n\n{record}"
+
+
+def apply(address: Address, client: Client, cluster: str | None = None, plan: list[Migration] | None = None) -> list[str]:
+    """Applies what is missing and returns the names of those files.
+
+    Raises:
+        Refused: the database is newer, or an applied file was changed since.
+        WstError: ClickHouse is out of reach or refuses a statement.
+    """
+    plan = migrations() if plan is None else plan
+    with explained(address):
+        applied = _applied(client, address.database)
+        missing = pending(plan, applied, address.database)
+        for migration in missing:
+            for statement in migration.statements(address.database, cluster):
+                client.command(statement)
+            client.command(_render(_LEDGER, address.database, cluster))
+            client.command(
+                f"INSERT INTO `{address.database}`.wst_migrations (number, name, checksum)"
+                " SELECT {number:UInt32}, {name:String}, {checksum:String}",
+                parameters={"number": migration.number, "name": migration.name, "checksum": migration.checksum},
+                settings={"async_insert": 0},
+            )
+    return [migration.name for migration in missing]
+
+
+def pending(plan: list[Migration], applied: dict[int, tuple[str, str]], database: str) -> list[Migration]:
+    """Those of the plan that were not applied.
+
+    Raises:
+        Refused: the database has others than the plan.
+    """
+    known = {migration.number: migration for migration in plan}
+    for number, (name, checksum) in sorted(applied.items()):
+        if number not in known:
+            raise Refused(f"database {database} is of a newer wst (it has {name})", "upgrade wst")
+        if known[number].checksum != checksum:
+            raise Refused(f"{name} was changed after it was applied to database {database}", "put the change into a new file")
+    return [migration for migration in plan if migration.number not in applied]
+
+
+def _applied(client: Client, database: str) -> dict[int, tuple[str, str]]:
+    ledger = "SELECT 1 FROM system.tables WHERE database = {database:String} AND name = 'wst_migrations'"
+    if not client.query(ledger, parameters={"database": database}).result_rows:
+        return {}
+    rows = client.query(f"SELECT number, name, checksum FROM `{database}`.wst_migrations FINAL").result_rows
+    return {int(number): (str(name), str(checksum)) for number, name, checksum in rows}
+
+
+def require(address: Address, client: Client) -> None:
+    """Makes sure that the database is exactly of this version, before anything is written to it.
+
+    Raises:
+        Refused: migrations are missing, or the database is newer.
+    """
+    with explained(address):
+        missing = pending(migrations(), _applied(client, address.database), address.database)
+    if missing:
+        raise Refused(f"database {address.database} at {address.shown} lacks {missing[0].name}", "run `wst migrate`")
+
+
+def address_of(settings: Settings) -> Address:
+    """The archive of the settings."""
+    return Address(settings.clickhouse_url.get_secret_value(), settings.clickhouse_database)
+
+
+@click.command(epilog="Example: wst migrate --print | less")
+@click.option("--print", "show", is_flag=True, help="Print the statements instead of running them.")
+def migrate(show: bool) -> None:
+    """Brings the archive in ClickHouse to this version."""
+    settings = load_settings()
+    if show:
+        click.echo(script(settings.clickhouse_database, settings.clickhouse_cluster), nl=False)
+        return
+    address = address_of(settings)
+    client = connect(address)
+    try:
+        done = apply(address, client, settings.clickhouse_cluster)
+    finally:
+        client.close()
+    click.echo(f"applied {', '.join(done)}" if done else f"database {address.database} at {address.shown} is up to date")

@@ -1,0 +1,169 @@
+"""The archive's connection and its only writer: ClickHouse over HTTP, or chDB in this process.
+
+Inserting again is always safe (`schemas/clickhouse/0001_tables.sql`), and is the crash recovery: insert deduplication
+tokens lost rows under kill -9, because their log is written before the rows are visible.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import unquote, urlsplit
+
+import clickhouse_connect
+from clickhouse_connect.driver import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
+
+from schemas.errors import SettingError, Unreachable, WstError
+from streams.sinks.rows import Block
+
+#: Settings of every insert. Rows of a replay or a wrong clock may lie in any number of partitions.
+INSERT_SETTINGS: Final[Mapping[str, Any]] = {"async_insert": 0, "max_partitions_per_insert_block": 0}
+
+#: ClickHouse's error codes: it lives, but refuses us or lacks what we need.
+_AUTHENTICATION_FAILED: Final = frozenset((192, 193, 194, 516))
+_UNKNOWN_DATABASE: Final = 81
+_UNKNOWN_TABLE: Final = 60
+_BUSY: Final = frozenset((159, 202, 209, 210, 236, 241, 242, 252, 279, 319, 425, 999))
+"""Timeouts, too many queries or parts, memory, read-only or lost replicas, network: it may well work later."""
+
+
+class Busy(WstError):
+    """ClickHouse is out of reach or overloaded: the same statement may succeed later."""
+
+    exit_code = Unreachable.exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the archive is, and its database.
+
+    Attributes:
+        url: `http(s)://user:password@host:port/?…` or `chdb:///DIRECTORY`.
+        database: validated identifier.
+    """
+
+    url: str
+    database: str
+
+    @property
+    def shown(self) -> str:
+        """The address without its secrets."""
+        parts = urlsplit(self.url)
+        return f"{parts.scheme}://{parts.path}" if parts.scheme == "chdb" else f"{parts.scheme}://{parts.hostname}:{parts.port or ''}"
+
+    @property
+    def directory(self) -> Path | None:
+        """The embedded engine's directory; None: a server."""
+        parts = urlsplit(self.url)
+        return Path(unquote(parts.path)) if parts.scheme == "chdb" else None
+
+
+def connect(address: Address) -> Client:
+    """Opens a client of its own; synchronous, not for two threads at once.
+
+    Raises:
+        SettingError: the address makes no sense.
+        Unreachable: nobody answers there, or another process holds the directory.
+    """
+    parts = urlsplit(address.url)
+    if parts.scheme not in ("http", "https", "chdb"):
+        raise SettingError(f"WST_CLICKHOUSE_URL begins with {parts.scheme or address.url[:20]!r}", "http://, https:// or chdb:///DIRECTORY")
+    with explained(address):
+        directory = address.directory
+        if directory is not None:
+            return _open_embedded(directory)
+        # The client's own retries would hide an outage; a session would refuse a second query while one runs.
+        return clickhouse_connect.get_client(dsn=address.url, query_retries=0, autogenerate_session_id=False)
+
+
+def _open_embedded(directory: Path) -> Client:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingError(f"WST_CLICKHOUSE_URL: {directory} cannot be made", str(error)) from error
+    return clickhouse_connect.get_client(interface="chdb", path=str(directory))
+
+
+@contextmanager
+def explained(address: Address) -> Iterator[None]:
+    """Turns the client's errors into ours.
+
+    Raises:
+        Busy: it may work later.
+        Unreachable: the server refuses the user, or another process holds the directory.
+        SettingError: the database or a table is missing.
+        WstError: ClickHouse refuses the statement: a fault of ours.
+    """
+    try:
+        yield
+    except ClickHouseError as error:
+        raise _explain(address, error) from error
+
+
+def _explain(address: Address, error: ClickHouseError) -> WstError:
+    code = error.code if isinstance(error, Error) else None
+    first = str(error).split("\n", 1)[0][:400]
+    if code in _AUTHENTICATION_FAILED:
+        return Unreachable(f"ClickHouse at {address.shown} refuses the user or password", "check WST_CLICKHOUSE_URL")
+    if code in (_UNKNOWN_DATABASE, _UNKNOWN_TABLE):
+        return SettingError(f"the archive at {address.shown} lacks database {address.database} or its tables", "run `wst migrate`")
+    if address.directory is not None and "Unable to open the chdb engine" in str(error):
+        return Unreachable(
+            f"the archive in {address.directory} is held by another process, or broken ({first})", "is another `wst up` running?"
+        )
+    if code in _BUSY or (code is None and isinstance(error, OperationalError)):
+        return Busy(f"ClickHouse at {address.shown} does not answer ({first})", "is it running? see WST_CLICKHOUSE_URL")
+    return WstError(f"ClickHouse at {address.shown} refuses a statement ({first})")
+
+
+class ClickHouseSink:
+    """Writes blocks of rows; what `write` returned from is on disk.
+
+    Args:
+        address: where; its tables must exist (`streams.migrate`).
+    """
+
+    def __init__(self, address: Address, opened: Callable[[Address], Client] = connect) -> None:
+        self._address = address
+        self._opened = opened
+        self._client: Client | None = None
+        self.rows = 0
+        self.seconds = 0.0
+
+    async def write(self, blocks: Sequence[Block]) -> None:
+        """Inserts blocks, one insert per table.
+
+        Raises:
+            Busy: it may work later; the blocks may be in, wholly or in part, and have to be written again.
+            WstError: it will not work later either.
+        """
+        await asyncio.to_thread(self._write, blocks)
+
+    def _write(self, blocks: Sequence[Block]) -> None:
+        started = time.perf_counter()
+        if self._client is None:
+            self._client = self._opened(self._address)
+        for block in blocks:
+            with explained(self._address):
+                self._client.insert(
+                    block.table,
+                    block.columns,
+                    column_names=block.names,
+                    database=self._address.database,
+                    column_oriented=True,
+                    settings=dict(INSERT_SETTINGS),
+                )
+            self.rows += block.rows
+        self.seconds += time.perf_counter() - started
+
+    async def close(self) -> None:
+        """Lets go of the connection."""
+        if self._client is not None:
+            await asyncio.to_thread(self._client.close)
+            self._client = None

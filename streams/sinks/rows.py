@@ -1,0 +1,324 @@
+"""Records to rows: pure, column by column, one function per topic. Writing them is `clickhouse.py`'s work.
+
+Names are those of `schemas/clickhouse/0001_tables.sql`; numbers go as they are, in the units of the schemas.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Final, NamedTuple
+
+from schemas import topics
+from schemas.codec import codec
+from streams.core import samples
+from streams.core.facts import Position
+from streams.core.invalid import InvalidMessage
+
+#: Header of a tombstone in `workspace.state`: position of the fact that forgot the workspace, `epoch.partition.offset`.
+CAUSE_HEADER: Final = "wst-cause"
+
+Columns = Sequence[Sequence[Any]]
+
+
+class Arrived(NamedTuple):
+    """A record as it came from the log.
+
+    Attributes:
+        value: as published; None: a tombstone.
+        record: the value decoded; None for a tombstone.
+    """
+
+    position: Position
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+    record: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows of one table, column by column."""
+
+    table: str
+    names: tuple[str, ...]
+    columns: Columns
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.columns[0])
+
+
+_LOG: Final = ("log_epoch", "log_partition", "log_offset")
+
+
+class _Table:
+    """Makes blocks of one table from flat rows: dictionaries with a value under each source name."""
+
+    def __init__(self, name: str, columns: Mapping[str, str]) -> None:
+        self.name = name
+        self.names = tuple(columns)
+        self._pick = itemgetter(*columns.values())
+
+    def block(self, rows: Iterable[Mapping[str, Any]]) -> list[Block]:
+        """One block, or none without rows."""
+        columns = list(zip(*map(self._pick, rows), strict=True))
+        return [Block(self.name, self.names, columns)] if columns else []
+
+
+def _columns(*same: str, **renamed: str) -> dict[str, str]:
+    """Column → source name, for columns called as their source and for others."""
+    return {name: name for name in same} | renamed
+
+
+_DETAILS: Final = ("oom_killed", "error", "restart_count", "cpu_limit_nanocpus", "memory_limit_bytes", "started_at_ns", "finished_at_ns")
+_FACT_DEFAULTS: Final[dict[str, Any]] = {
+    **dict.fromkeys(("health", "exit_code", "exec_duration_s", "signal", "present", "since_ns", "value", *_DETAILS)),
+    **dict.fromkeys(("action", "old_name", "exec_id", "program", "command_hash", "state", "sync_id", "by", "reason"), ""),
+    "arguments": {},
+}
+_NO_CONTAINER: Final[dict[str, Any]] = {"id": "", "name": "", "service": "", "image": "", "grouped_by": "", "labels": {}}
+_FACTS: Final = _Table(
+    "docker_events_rows",
+    _columns(
+        "workspace_id", "id", "kind", "action", "workspace_name", "engine_id", "generation", "container_id", "container_name", "service",
+        "image", "grouped_by", "labels", "state", "health", "present", "exit_code", "exec_duration_s", "signal", "old_name", "exec_id",
+        "program", "command_hash", "sync_id", "oom_killed", "error", "restart_count", "cpu_limit_nanocpus", "memory_limit_bytes", "by",
+        "reason", "arguments", "value", "record", *_LOG,
+        engine="engine_name", at="time_ns", recorded_at="recorded_at_ns", started_at="started_at_ns", finished_at="finished_at_ns",
+        since="since_ns",
+    ),
+)  # fmt: skip
+
+
+def facts(records: Sequence[Arrived]) -> list[Block]:
+    """Rows of `docker.events`."""
+    return _FACTS.block(map(_fact, records))
+
+
+def _fact(one: Arrived) -> dict[str, Any]:
+    record = one.record or {}
+    kind = record["kind"]
+    section = record.get(kind) or {}
+    flat = {**_FACT_DEFAULTS, **section, **record}
+    container = record["container"] or _NO_CONTAINER
+    flat |= {"container_id": container["id"], "container_name": container["name"], "service": container["service"] or ""}
+    flat |= {"image": container["image"], "grouped_by": container["grouped_by"], "labels": container["labels"]}
+    if kind == "observation":
+        flat |= {key: value for key, value in (section["inspect"] or {}).items() if value is not None}
+        flat["action"] = section["source"]
+    elif kind in ("command", "notice"):
+        flat |= {"action": section["name"], "reason": section.get("why", section.get("reason"))}
+    for text in ("health", "old_name", "exec_id", "program", "command_hash", "state", "error"):
+        flat[text] = flat[text] or ""
+    return flat | {"record": one.value} | dict(zip(_LOG, one.position, strict=True))
+
+
+_TEXTS_OF_STATE: Final = ("workspace_name", "status", "condition", "reason", "last_error", "container_id", "container_state")
+_FORGOTTEN: Final[dict[str, Any]] = {
+    **dict.fromkeys(_TEXTS_OF_STATE, ""),
+    **dict.fromkeys(("running", "total", "status_since_ns", "seq", "last_updated_ns", "sync_attempts", "error_count"), 0),
+    **dict.fromkeys(("stale", "ephemeral"), False),
+    **dict.fromkeys(("last_sync_ns", "last_error_at_ns", "last_activity_ns")),
+    "labels": {},
+    "containers": [],
+}
+_CONTAINER_TEXTS: Final = ("id", "name", "service", "image", "engine", "state", "health")
+_CONTAINER_NUMBERS: Final = ("exit_code", "oom_killed", "restart_count")
+_STATE_COLUMNS: Final = _columns(
+    "workspace_id", "forgotten", "workspace_name", "status", "condition", "running", "total", "reason", "stale", "ephemeral", "seq",
+    "sync_attempts", "last_error", "error_count", "labels", "container_id", "container_state", "record", *_LOG,
+    *(f"containers.{name}" for name in (*_CONTAINER_TEXTS, *_CONTAINER_NUMBERS)),
+    status_since="status_since_ns", last_updated="last_updated_ns", last_sync="last_sync_ns", last_error_at="last_error_at_ns",
+    last_activity="last_activity_ns",
+)  # fmt: skip
+_STATES: Final = _Table("workspace_states_rows", _STATE_COLUMNS)
+
+
+def states(records: Sequence[Arrived]) -> list[Block]:
+    """Rows of `workspace.state`: each for the history, and each for the latest, where the highest position wins."""
+    history = _STATES.block(map(_state, records))
+    return [*history, *(Block("workspaces_rows", block.names, block.columns) for block in history)]
+
+
+def _state(one: Arrived) -> dict[str, Any]:
+    if one.record is None:
+        epoch, partition, offset = _forgotten_by(one)
+        record = {**_FORGOTTEN, "workspace_id": (one.key or b"").decode("utf-8", "replace"), "last_updated_ns": 0}
+    else:
+        record = one.record
+        epoch, partition, offset = record["epoch"], record["partition"], record["offset"]
+    containers = record["containers"]
+    nested: dict[str, Any] = {f"containers.{name}": [c[name] or "" for c in containers] for name in _CONTAINER_TEXTS}
+    nested |= {f"containers.{name}": [c[name] for c in containers] for name in _CONTAINER_NUMBERS}
+    texts = {name: record[name] or "" for name in _TEXTS_OF_STATE}
+    own = {"forgotten": int(one.record is None), "record": one.value or b""}
+    return record | texts | nested | own | {"log_epoch": epoch, "log_partition": partition, "log_offset": offset}
+
+
+def _forgotten_by(one: Arrived) -> Position:
+    try:
+        epoch, partition, offset = map(int, one.headers[CAUSE_HEADER].split(b"."))
+    except (KeyError, ValueError) as error:
+        raise InvalidMessage("invalid", f"a tombstone without the header {CAUSE_HEADER} (epoch.partition.offset of its fact)") from error
+    return Position(epoch, partition, offset)
+
+
+_EVENT_DEFAULTS: Final[dict[str, Any]] = {
+    **dict.fromkeys(
+        ("changed_at_ns", "exit_code", "retry_count", "downtime_ms", "workspace_count", "container_count", "success_count", "error_count",
+         "duration_ms", "corrections", "value", "threshold", "since_ns")
+    ),
+    **dict.fromkeys(
+        ("container_id", "container_name", "old_status", "new_status", "reason", "old_state", "new_state", "health", "error", "code",
+         "resolved_error", "recovery_method", "sync_id", "engine", "request_id", "rule", "metric", "dedup_key"), ""
+    ),
+    **{name: {} for name in ("context", "old_metrics", "new_metrics", "delta", "labels")},
+}  # fmt: skip
+_NO_CAUSE: Final = {"topic": "", "epoch": 0, "partition": -1, "offset": -1}
+_SECTION_OF: Final = {"sync_start": "sync", "sync_complete": "sync", "alert_raised": "alert", "alert_resolved": "alert"}
+_CHANGES: Final = _Table(
+    "workspace_changes_rows",
+    _columns(
+        "subject", "stream", "seq", "id", "type", "workspace_id", "engine_id", "message", "correction", "detection_lag_ms",
+        "cause_topic", "cause_epoch", "cause_partition", "cause_offset", "record", *_LOG,
+        *(name for name in _EVENT_DEFAULTS if not name.endswith("_ns")),
+        at="timestamp_ns", changed_at="changed_at_ns", since="since_ns",
+    ),
+)  # fmt: skip
+
+
+def changes(records: Sequence[Arrived]) -> list[Block]:
+    """Rows of `workspace.changes`."""
+    return _CHANGES.block(map(_change, records))
+
+
+def _change(one: Arrived) -> dict[str, Any]:
+    record = one.record or {}
+    kind = record["type"]
+    section = record.get(_SECTION_OF.get(kind, kind)) or {}
+    flat = {**record, **_EVENT_DEFAULTS, **section}
+    for text in ("container_id", "old_state", "health"):
+        flat[text] = flat[text] or ""
+    workspace_id = record["workspace_id"] or ""
+    flat |= {"workspace_id": workspace_id, "subject": workspace_id or record["engine_id"], "record": one.value}
+    flat |= {f"cause_{name}": value for name, value in (record["cause"] or _NO_CAUSE).items()}
+    return flat | dict(zip(_LOG, one.position, strict=True))
+
+
+_OF_TICK: Final = itemgetter("workspace_id", "workspace_name", "engine_id", "engine_name", "tick_at_ns", "epoch", "partition", "offset")
+_OF_SAMPLE: Final = itemgetter("container_id", "container_name", "outcome")
+_SAMPLE_NAMES: Final = (
+    "workspace_id", "workspace_name", "engine_id", "engine", "tick_at", *_LOG, "container_id", "container_name", "outcome", "service",
+    *("read_at" if name == "read_ns" else name for name in samples.COLUMNS),
+)  # fmt: skip
+_WINDOWS: Final = _columns(
+    "workspace_id", "container_id", "engine_id", "final", "sample_count", "late_count", "tick_count", "container_count", "workspace_name",
+    "labels", "observed_ns", "covered_ns", "cpu_core_ns", "memory_byte_seconds", "network_rx_bytes", "network_tx_bytes",
+    "block_read_bytes", "block_write_bytes", "throttled_ns", "page_faults", "cpu_millipercent_min", "cpu_millipercent_max",
+    "cpu_millipercent_last", "memory_used_bytes_min", "memory_used_bytes_max", "memory_used_bytes_last", "sketches",
+    start="start_ms", engine="engine_name", first_read_at="first_read_ns", last_read_at="last_read_ns",
+    log_epoch="epoch", log_partition="partition", log_offset="offset",
+)  # fmt: skip
+_GRAINS: Final = {"hour": _Table("usage_hourly_rows", _WINDOWS), "day": _Table("usage_daily_rows", _WINDOWS)}
+
+
+def usage(records: Sequence[Arrived]) -> list[Block]:
+    """Rows of `workspace.usage`: derived samples and windows."""
+    decoded = [one.record for one in records if one.record is not None]
+    windows: dict[str, list[dict[str, Any]]] = {grain: [] for grain in _GRAINS}
+    for record in decoded:
+        for window in record["windows"]:
+            windows[window["grain"]].append({**record, **window, "container_id": window["container_id"] or ""})
+    return _samples(decoded) + [block for grain, rows in windows.items() for block in _GRAINS[grain].block(rows)]
+
+
+def _samples(records: Iterable[Mapping[str, Any]]) -> list[Block]:
+    """Unpacked column by column from all packed rows at once: per row, it would cost as much as all the rest."""
+    rows = [
+        (*_OF_TICK(record), *_OF_SAMPLE(sample), sample["service"] or "", sample["derived"])
+        for record in records
+        for sample in record["samples"]
+    ]
+    if not rows:
+        return []
+    *named, packed = zip(*rows, strict=True)
+    width = len(samples.COLUMNS)
+    size = 8 * width
+    values = array("q", b"".join(one if len(one) == size else samples.pack(*samples.unpack(one)) for one in packed))
+    if sys.byteorder == "big":
+        values.byteswap()
+    return [Block("samples_rows", _SAMPLE_NAMES, [*named, *(values[column::width] for column in range(width))])]
+
+
+_DEAD: Final = _Table(
+    "dead_letters_rows",
+    _columns(
+        "topic", "stage", "id", "code", "reason", "key", "value", "headers", *_LOG,
+        origin_epoch="epoch", origin_partition="partition", origin_offset="offset", refused_at="refused_at_ns", value_bytes="value_size",
+    ),
+)  # fmt: skip
+
+
+def dead_letters(records: Sequence[Arrived]) -> list[Block]:
+    """Rows of `dead.letters`."""
+    return _DEAD.block(map(_dead_letter, records))
+
+
+def _dead_letter(one: Arrived) -> dict[str, Any]:
+    record = one.record or {}
+    identity = ""
+    if record["partition"] < 0:
+        own = ".".join(map(str, one.position))
+        identity = one.headers.get("wst-id", own.encode()).decode("utf-8", "replace")
+    flat = record | {"key": record["key"] or b"", "value": record["value"] or b"", "id": identity}
+    return flat | dict(zip(_LOG, one.position, strict=True))
+
+
+def arrived(topic: str, position: Position, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Arrived:
+    """Decodes a record and makes sure that it has rows.
+
+    Args:
+        topic: name without the prefix, one of `TOPICS`.
+
+    Raises:
+        Undecodable: bytes that are no record of the topic.
+        InvalidMessage: a record that says nothing the archive can keep.
+    """
+    if value is None and topic == topics.WORKSPACE_STATE.name:
+        one = Arrived(position, key, None, dict(headers), None)
+        _forgotten_by(one)
+        return one
+    record = codec(topics.BY_NAME[topic].subject).decode(value)
+    if topic == topics.WORKSPACE_USAGE.name:
+        _check_usage(record)
+    return Arrived(position, key, value, dict(headers), record)
+
+
+def _check_usage(record: Mapping[str, Any]) -> None:
+    if any(len(sample["derived"]) % 8 for sample in record["samples"]):
+        raise InvalidMessage("invalid", "derived values are no whole number of 64-bit integers")
+    if any(window["grain"] not in _GRAINS for window in record["windows"]):
+        raise InvalidMessage("invalid", "a window of a grain this version does not know")
+    if record["kind"] not in ("samples", "windows"):
+        raise InvalidMessage("invalid", "usage of a kind this version does not know")
+
+
+_ROWS: Final[Mapping[str, Callable[[Sequence[Arrived]], list[Block]]]] = {
+    topics.DOCKER_EVENTS.name: facts,
+    topics.WORKSPACE_STATE.name: states,
+    topics.WORKSPACE_CHANGES.name: changes,
+    topics.WORKSPACE_USAGE.name: usage,
+    topics.DEAD_LETTERS.name: dead_letters,
+}
+#: Topics that have rows, by name without the prefix.
+TOPICS: Final = tuple(_ROWS)
+
+
+def blocks(topic: str, records: Sequence[Arrived]) -> list[Block]:
+    """The rows of one topic's records; total for what `arrived` let through."""
+    return _ROWS[topic](records)
