@@ -1,0 +1,63 @@
+"""When a command makes no sense for a workspace, in words for who gave it. What a command does is in `workspace.py`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from streams.core.facts import MAX_NAME, Command
+from streams.core.state import ARCHIVED, REMOVED, UNSEEN, WorkspaceState
+
+Refusal = str | None
+
+IGNORED: Final = frozenset(("mute", "unmute"))
+"""Commands for the alerts; they change no state."""
+
+
+def _archive(state: WorkspaceState, command: Command) -> Refusal:
+    if state.running:
+        return f"{state.running} of its containers run; stop them first"
+    return "it is archived already" if state.status == ARCHIVED else None
+
+
+def _unarchive(state: WorkspaceState, command: Command) -> Refusal:
+    return None if state.status == ARCHIVED else f"it is not archived but {state.status}"
+
+
+def _rename(state: WorkspaceState, command: Command) -> Refusal:
+    name = command.arguments.get("name", "")[:MAX_NAME].strip()
+    if not name:
+        return "the new name is empty"
+    return "that is its name already" if name == state.name else None
+
+
+def _forget(state: WorkspaceState, command: Command) -> Refusal:
+    there = [
+        container
+        for container in state.containers.values()
+        if container.state != REMOVED and not state.engines[container.engine_id].silent_since_ns
+    ]
+    if not there:
+        return None
+    return f"{len(there)} of its containers still exist and would bring it back; remove them first, or archive it"
+
+
+def _of_a_known_workspace(refuse: Callable[[WorkspaceState, Command], Refusal]) -> Callable[[WorkspaceState, Command], Refusal]:
+    def judge(state: WorkspaceState, command: Command) -> Refusal:
+        return "there is no such workspace" if state.status == UNSEEN else refuse(state, command)
+
+    return judge
+
+
+def _register(state: WorkspaceState, command: Command) -> Refusal:
+    return None if state.status == UNSEEN else f"it is known already, as {state.name}"
+
+
+COMMANDS: Final[Mapping[str, Callable[[WorkspaceState, Command], Refusal]]] = {
+    "archive": _of_a_known_workspace(_archive),
+    "unarchive": _of_a_known_workspace(_unarchive),
+    "register": _register,
+    "rename": _of_a_known_workspace(_rename),
+    "forget": _of_a_known_workspace(_forget),
+}
+"""By name: why a command is refused; None: it is obeyed."""

@@ -1,0 +1,70 @@
+"""How well a workspace is, which container matters most, and why: derived from its state when read, never stored."""
+
+from __future__ import annotations
+
+from streams.core.problems import BY_CODE, SEVERITY
+from streams.core.state import ARCHIVED, EXITED, REMOVED, RUNNING, Container, WorkspaceState
+
+
+def is_stale(state: WorkspaceState) -> bool:
+    """An engine of its containers is silent: the state is what was last known."""
+    silent = {engine_id for engine_id, engine in state.engines.items() if engine.silent_since_ns}
+    return bool(silent) and any(c.engine_id in silent and c.state != REMOVED for c in state.containers.values())
+
+
+def meant_to_run(container: Container) -> bool:
+    """A restart policy or a service is meant to stay up; a task that finished with code 0 is done."""
+    if container.state == REMOVED:
+        return False
+    if container.restart_policy in ("always", "unless-stopped"):
+        return True
+    if container.state == EXITED and container.exit_code == 0 and not container.stop_requested:
+        return False
+    return container.service is not None if container.long_running is None else container.long_running
+
+
+def condition(state: WorkspaceState) -> str:
+    """ok, degraded, failing or unknown.
+
+    failing: a problem of `problems.py` is not over; degraded: only some of the containers that are meant to stay up run.
+    An archived workspace is expected to be down.
+    """
+    if is_stale(state):
+        return "unknown"
+    if state.status == ARCHIVED:
+        return "ok"
+    if state.problems:
+        return "failing"
+    meant = [container.state == RUNNING for container in state.containers.values() if meant_to_run(container)]
+    return "degraded" if any(meant) and not all(meant) else "ok"
+
+
+def main_container(state: WorkspaceState) -> Container | None:
+    """The container that matters most: the worst problem, else what runs and is meant to, else the latest."""
+    return min(state.containers.values(), key=_matters, default=None)
+
+
+def _matters(container: Container) -> tuple[int, bool, bool, bool, int, str]:
+    return (
+        SEVERITY[container.problem] if container.problem else len(SEVERITY),
+        container.state == REMOVED,
+        container.state != RUNNING,
+        not meant_to_run(container),
+        -container.run_ns,
+        container.id,
+    )
+
+
+def reason(state: WorkspaceState, how: str) -> str:
+    """Why it has its status and condition, in words."""
+    if how == "unknown":
+        silent = sorted(engine.name for engine in state.engines.values() if engine.silent_since_ns)
+        return f"{', '.join(silent)} is silent; last known: {state.status_reason}"
+    main = main_container(state)
+    if how == "failing" and main is not None and main.problem:
+        return BY_CODE[main.problem].words(main)
+    if how == "degraded":
+        down = sorted(c.name for c in state.containers.values() if meant_to_run(c) and c.state != RUNNING)
+        more = f" and {len(down) - 3} more" if len(down) > 3 else ""
+        return f"{', '.join(down[:3])}{more} should run; {state.status_reason}"
+    return state.status_reason

@@ -1,0 +1,421 @@
+"""Everything that changes a workspace is in this file: its facts are folded here, one at a time, and nowhere else.
+
+What an action does to one container is the table of `containers.py`, what is wrong with it that of `problems.py`; here is
+what they mean for the workspace: which fact counts, what it becomes, and what is told downstream. Pure: no I/O, no clock;
+only facts move time. A workspace is changed in place, the caller keeps the returned value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any, Final
+
+from streams.core.changes import Change, ErrorDetail
+from streams.core.commands import COMMANDS, IGNORED
+from streams.core.containers import OTHER, REVIVING, TRANSITIONS, began, ended, is_correction, run_state, take_details
+from streams.core.encoding import canonical, from_bytes, to_bytes, to_record
+from streams.core.facts import (
+    COMMAND,
+    ENGINE_EVENT,
+    EPHEMERAL,
+    MAX_NAME,
+    NOTICE,
+    OBSERVATION,
+    Command,
+    ContainerRef,
+    EngineEvent,
+    Fact,
+    Inspect,
+    Notice,
+    Observation,
+    Position,
+)
+from streams.core.state import (
+    ARCHIVED,
+    ENDED,
+    INACTIVE,
+    REMOVED,
+    STATES,
+    UNSEEN,
+    UP,
+    Container,
+    Engine,
+    WorkspaceState,
+    remember,
+    remembers,
+)
+from streams.core.step import (
+    LATE,
+    REPEATED,
+    Step,
+    advance,
+    below_floor,
+    details_order,
+    end_by_time,
+    join,
+    not_in_order,
+    raise_floor,
+    remove,
+    set_status,
+    settle,
+)
+
+__all__ = ["WorkspaceState", "canonical", "evolve", "fold", "from_bytes", "initial", "to_bytes", "to_record"]
+
+# What became of a fact: counted, never silent.
+APPLIED: Final = "applied"
+FOLDED_BEFORE: Final = "folded_before"
+"""The position is not after the last one folded."""
+UNPLACED: Final = "unplaced"
+"""It says nothing about a container nobody knows; the next sync will."""
+NOT_KNOWN: Final = "unknown"
+"""Of a kind or a name this version does not know."""
+REFUSED: Final = "refused"
+"""A command that makes no sense; an `error` change says why."""
+OUTCOMES: Final = (APPLIED, FOLDED_BEFORE, REPEATED, LATE, UNPLACED, NOT_KNOWN, REFUSED)
+
+Tally = MutableMapping[str, int]
+"""Facts by outcome, for the worker's metrics; no part of the state, as a redelivery changes it."""
+
+
+def initial(workspace_id: str) -> WorkspaceState:
+    """A workspace nothing is known of."""
+    return WorkspaceState(workspace_id)
+
+
+def evolve(state: WorkspaceState, fact: Fact) -> WorkspaceState:
+    """One step of the fold, whatever the position, telling nobody."""
+    _apply(Step(state, fact, Position(max(state.epoch, 0), 0, 0)))
+    return state
+
+
+def fold(
+    state: WorkspaceState, fact: Fact, position: Position, tally: Tally | None = None
+) -> tuple[WorkspaceState, list[Change]]:
+    """Folds one fact into its workspace.
+
+    Args:
+        state: the workspace; it is changed and returned.
+        fact: a fact of this workspace.
+        position: where the fact lies in the log; one not after the last folded changes nothing.
+        tally: counts the fact by its outcome.
+
+    Returns:
+        The workspace and what changed, in order.
+    """
+    step = Step(state, fact, position)
+    if position.epoch < state.epoch or (position.epoch == state.epoch and position.offset <= state.offset):
+        outcome = FOLDED_BEFORE
+    else:
+        state.epoch, state.partition, state.offset = position
+        outcome = _apply(step)
+    if tally is not None:
+        tally[outcome] = tally.get(outcome, 0) + 1
+    return state, step.changes
+
+
+def _apply(step: Step) -> str:
+    apply = _KINDS.get(step.fact.kind)
+    if apply is None:
+        return NOT_KNOWN
+    outcome = apply(step, step.fact.section)
+    if outcome == APPLIED:
+        state = step.state
+        state.last_updated_ns = max(state.last_updated_ns, step.fact.time_ns)
+        if state.problems:
+            end_by_time(step)
+    return outcome
+
+
+# ── engine events ────────────────────────────────────────────────────────────────────────────────
+
+
+def _event(step: Step, event: EngineEvent) -> str:
+    state, fact = step.state, step.fact
+    ref = fact.container
+    container = state.containers.get(ref.id)
+    if event.action == "rename" and (container is None or container.state == REMOVED or _leaves(fact, ref, event)):
+        return _rename(step, event, container)
+    transition = TRANSITIONS.get(event.action, OTHER)
+    if container is None:
+        if transition.implies is None:
+            return UNPLACED
+        if below_floor(state, fact):
+            return LATE
+        container = join(step, ref)
+        before: str | None = None
+        health = None
+        container.state = transition.implies
+    else:
+        refusal = not_in_order(container, fact)
+        if refusal is not None:
+            return refusal
+        before, health = container.state, container.health
+        if before == REMOVED and event.action not in REVIVING:
+            return APPLIED
+        if container.name != ref.name:
+            container.name = ref.name
+    advance(state, container, fact)
+    if transition.activity and fact.time_ns > state.last_activity_ns:
+        state.last_activity_ns = fact.time_ns
+    if transition.to is not None:
+        container.state = transition.to
+    if transition.effect is not None:
+        transition.effect(container, event, fact.time_ns)
+    elif before == container.state:
+        return APPLIED  # the common case: a sign of activity, nothing to tell
+    settle(step, container, before, health)
+    return APPLIED
+
+
+def _leaves(fact: Fact, ref: ContainerRef, event: EngineEvent) -> bool:
+    """An ephemeral workspace is its container's name: under the old id a rename is a leave."""
+    return ref.grouped_by == EPHEMERAL and (event.old_name == fact.workspace_name or ref.name != fact.workspace_name)
+
+
+def _rename(step: Step, event: EngineEvent, container: Container | None) -> str:
+    """A leave, or the rename of a container that is not here: it joins as soon as its state is said, by the inspect that follows."""
+    state, fact = step.state, step.fact
+    ref = fact.container
+    if container is None:
+        return UNPLACED
+    refusal = not_in_order(container, fact)
+    if refusal is not None:
+        return refusal
+    if _leaves(fact, ref, event):
+        advance(state, container, fact)
+        if container.state != REMOVED:
+            to = "" if ref.name == event.old_name else f" to {ref.name}"
+            remove(step, container, f"renamed{to}")
+    else:
+        del state.containers[container.id]  # it had left and is back; only a tombstone of it was here
+    return APPLIED
+
+
+# ── observations ─────────────────────────────────────────────────────────────────────────────────
+
+
+def _observation(step: Step, seen: Observation) -> str:
+    state, fact = step.state, step.fact
+    ref = fact.container
+    container = state.containers.get(ref.id)
+    to = seen.state if seen.state in STATES else None
+    if seen.present and to is None:
+        return UNPLACED if seen.inspect is None else _details(step, container, seen.inspect)
+    if container is None:
+        if not seen.present:
+            return UNPLACED
+        if below_floor(state, fact):
+            return LATE
+        _judge_first_sight(step, seen)
+        container = join(step, ref)
+        before: str | None = None
+        health = None
+    else:
+        if not seen.present and container.engine_id != fact.engine_id:
+            return LATE  # another engine's listing says nothing of it
+        known_until_ns = container.time_ns
+        refusal = not_in_order(container, fact)
+        if refusal is not None:
+            return refusal
+        before, health = container.state, container.health
+        if is_correction(before, to or REMOVED) or (seen.health is not None and health not in (None, seen.health)):
+            step.corrects(known_until_ns)
+    advance(state, container, fact)
+    state.last_sync_ns = max(state.last_sync_ns, fact.time_ns)
+    if to is None or not seen.present:
+        if before != REMOVED:
+            remove(step, container, container.exit_reason)
+        return APPLIED
+    container.name, container.service, container.image = ref.name, ref.service, ref.image or container.image
+    _take_state(step, container, to, seen)
+    settle(step, container, before, health)
+    return APPLIED
+
+
+def _judge_first_sight(step: Step, seen: Observation) -> None:
+    """A container first seen is no correction, unless it was created while its engine was already being watched."""
+    state, fact = step.state, step.fact
+    known_ns = [c.time_ns for c in state.containers.values() if c.engine_id == fact.engine_id]
+    created_ns = seen.inspect.created_at_ns if seen.inspect is not None else None
+    if known_ns and created_ns is not None and created_ns > max(known_ns):
+        step.corrects(created_ns)
+
+
+def _take_state(step: Step, container: Container, to: str, seen: Observation) -> None:
+    fact, inspect, before = step.fact, seen.inspect, container.state
+    started_ns = (inspect.started_at_ns if inspect is not None else None) or 0
+    container.state = to
+    if to in UP:
+        if before not in UP or started_ns > container.run_ns:  # or it was restarted, unseen
+            began(container, fact.time_ns)
+            container.started_at_ns = started_ns
+        if seen.health is not None:
+            container.health, container.has_healthcheck = seen.health, True
+    elif to in ENDED and before not in ENDED:
+        if not before:
+            container.started_at_ns = started_ns
+        _ended_unseen(container, inspect, fact.time_ns)
+        if not before and not step.correction:  # history: it ended before anyone watched
+            container.incident, container.crashes = None, 0
+    else:
+        container.health = None
+    if inspect is not None:
+        take_details(container, inspect, (fact.generation, fact.time_ns))
+
+
+def _ended_unseen(container: Container, inspect: Inspect | None, time_ns: int) -> None:
+    code = None
+    if inspect is not None:
+        code = inspect.exit_code
+        container.oom_killed = container.oom_killed or inspect.oom_killed
+        if inspect.finished_at_ns:
+            ended(container, code, inspect.finished_at_ns, ran_ns=None, watched=False)
+            container.run_ns = time_ns
+            return
+    ended(container, code, time_ns, ran_ns=None, watched=False)
+
+
+def _details(step: Step, container: Container | None, inspect: Inspect) -> str:
+    """Details come at their own pace: they are ordered among themselves, and never change a known container's state."""
+    state, fact = step.state, step.fact
+    order = (fact.generation, fact.time_ns)
+    if container is None:
+        if below_floor(state, fact):
+            return LATE
+        container = join(step, fact.container)
+        advance(state, container, fact)
+        # A rename brought it: its runs tell its state.
+        _take_state(step, container, run_state(inspect), Observation(True, None, None, inspect))
+        settle(step, container, None, None)
+        return APPLIED
+    if remembers(container.recent, fact.id):
+        return REPEATED
+    if container.state == REMOVED or container.engine_id != fact.engine_id or order < details_order(container):
+        return LATE
+    health = container.health
+    container.recent = remember(container.recent, fact.id)
+    take_details(container, inspect, order)
+    settle(step, container, container.state, health)
+    return APPLIED
+
+
+# ── commands and notices ─────────────────────────────────────────────────────────────────────────
+
+
+def _command(step: Step, command: Command) -> str:
+    state, fact = step.state, step.fact
+    if remembers(state.commands, fact.id):
+        return REPEATED
+    if command.name in IGNORED:
+        return NOT_KNOWN
+    state.commands = remember(state.commands, fact.id)
+    obey = _OBEY.get(command.name)
+    refuse = COMMANDS.get(command.name)
+    reason = f"there is no command {command.name[:40]}" if obey is None or refuse is None else refuse(state, command)
+    if reason is None and obey is not None:
+        obey(step, command)
+        return APPLIED
+    context = {"command": command.name[:MAX_NAME], "by": command.by, "command_id": fact.id.hex()}
+    detail = ErrorDetail(reason or "", "refused", 0, fact.time_ns, context)
+    step.tell(f"{command.name[:40]} refused: {reason}", detail)
+    return REFUSED
+
+
+def _said(command: Command, what: str) -> str:
+    by = f" by {command.by}" if command.by else ""
+    return f"{what}{by}: {command.why}" if command.why else f"{what}{by}"
+
+
+def _archive(step: Step, command: Command) -> None:
+    set_status(step, ARCHIVED, _said(command, "archived"), None)
+
+
+def _unarchive(step: Step, command: Command) -> None:
+    set_status(step, INACTIVE, _said(command, "restored"), None)
+
+
+def _register(step: Step, command: Command) -> None:
+    step.state.name = command.arguments.get("name", "")[:MAX_NAME].strip() or step.state.workspace_id
+    step.state.named = True
+    set_status(step, INACTIVE, _said(command, "registered"), None)
+
+
+def _rename_workspace(step: Step, command: Command) -> None:
+    step.state.name = command.arguments["name"][:MAX_NAME].strip()
+    step.state.named = True
+
+
+def _forget(step: Step, command: Command) -> None:
+    """Leaves what numbers events and what keeps old facts from bringing it back."""
+    state = step.state
+    for container in state.containers.values():
+        raise_floor(state, container)
+    blank = WorkspaceState(
+        state.workspace_id,
+        seq=state.seq,
+        engines={engine_id: Engine(e.name, e.generation, e.time_ns) for engine_id, e in state.engines.items()},
+        commands=state.commands,
+        epoch=state.epoch,
+        partition=state.partition,
+        offset=state.offset,
+    )
+    for name in WorkspaceState.__slots__:
+        setattr(state, name, getattr(blank, name))
+
+
+_OBEY: Final[Mapping[str, Callable[[Step, Command], None]]] = {
+    "archive": _archive,
+    "unarchive": _unarchive,
+    "register": _register,
+    "rename": _rename_workspace,
+    "forget": _forget,
+}
+
+
+def _notice(step: Step, notice: Notice) -> str:
+    state, fact = step.state, step.fact
+    if remembers(state.commands, fact.id):
+        return REPEATED
+    notes = _NOTICES.get(notice.name)
+    if notes is None or state.status == UNSEEN:
+        return NOT_KNOWN
+    state.commands = remember(state.commands, fact.id)
+    notes(step, notice)
+    return APPLIED
+
+
+def _engine_silent(step: Step, notice: Notice) -> None:
+    engine = step.state.engines.get(step.fact.engine_id)
+    if engine is not None:
+        engine.silent_since_ns = notice.since_ns or step.fact.time_ns
+
+
+def _engine_back(step: Step, notice: Notice) -> None:
+    engine = step.state.engines.get(step.fact.engine_id)
+    if engine is not None:
+        engine.silent_since_ns = 0
+
+
+def _activity(step: Step, notice: Notice) -> None:
+    step.state.last_activity_ns = max(step.state.last_activity_ns, step.fact.time_ns)
+
+
+def _idle_due(step: Step, notice: Notice) -> None:
+    if step.state.status == INACTIVE:
+        set_status(step, ARCHIVED, notice.reason or "archived: nobody used it", None)
+
+
+_NOTICES: Final[Mapping[str, Callable[[Step, Notice], None]]] = {
+    "engine_silent": _engine_silent,
+    "engine_back": _engine_back,
+    "activity": _activity,
+    "idle_due": _idle_due,
+}
+
+_KINDS: Final[Mapping[str, Callable[[Step, Any], str]]] = {
+    ENGINE_EVENT: _event,
+    OBSERVATION: _observation,
+    COMMAND: _command,
+    NOTICE: _notice,
+}
