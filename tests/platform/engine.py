@@ -14,11 +14,12 @@ import shutil
 import subprocess
 import tarfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, Literal
 
-import docker
 import requests
+from docker.api.client import APIClient
 from docker.errors import DockerException
 
 from tests.platform.process import CACHE, ServerFailed, ServerProcess, kill_if_there, wait_until
@@ -148,11 +149,8 @@ class DockerEngine(ServerProcess):
         if not self.socket_path.exists():
             return False
         try:
-            with_client = self.api()
-            try:
-                return bool(with_client.ping())
-            finally:
-                with_client.close()
+            with closing(self.api()) as client:
+                return bool(client.ping())
         except (DockerException, requests.RequestException):
             return False
 
@@ -161,7 +159,7 @@ class DockerEngine(ServerProcess):
         self._make_bridge()
         super().start()
         if not self._has_image:
-            change = "--change=CMD [\"sh\"]"
+            change = '--change=CMD ["sh"]'
             self.docker("import", change, "-", IMAGE, stdin=busybox_image())
             self._has_image = True
 
@@ -170,9 +168,7 @@ class DockerEngine(ServerProcess):
         super().kill()
 
         def containerd_gone() -> bool:
-            daemons = [
-                pid for pid, name in self._helper_pids().items() if Path(name).name == "containerd"
-            ]
+            daemons = [pid for pid, name in self._helper_pids().items() if Path(name).name == "containerd"]
             for pid in daemons:
                 kill_if_there(pid)
             return not daemons
@@ -217,9 +213,9 @@ class DockerEngine(ServerProcess):
         """Start a container of the test image in the background; return its id."""
         return self.docker("run", "--detach", "--name", name, *options, IMAGE, *command)
 
-    def api(self) -> docker.APIClient:
+    def api(self) -> APIClient:
         """Return an SDK client of this engine, at the API version the engine speaks."""
-        return docker.APIClient(base_url=self.url, version="auto", timeout=10)
+        return APIClient(base_url=self.url, version="auto", timeout=10)
 
     def ps_inspect(self) -> dict[str, dict[str, Any]]:
         """Return what `docker inspect` says of every container, by name."""

@@ -108,7 +108,6 @@ def summary(config: pytest.Config) -> list[str]:
     """Return a line per group that was left out, and how to get it."""
     by_name = {group.name: group for group in GROUPS}
     return [
-        f"{name}: {count} tests need a {by_name[name].part} ({reason}). "
-        f"To get it: {by_name[name].how_to_get}"
+        f"{name}: {count} tests need a {by_name[name].part} ({reason}). To get it: {by_name[name].how_to_get}"
         for name, (count, reason) in config.stash.get(LEFT_OUT, {}).items()
     ]

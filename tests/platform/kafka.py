@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, NewTopic
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
 from tests.platform.process import CACHE, ROOT, ServerFailed, ServerProcess, free_port
 
@@ -92,9 +93,7 @@ class KafkaBroker(ServerProcess):
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
         resolve_jars()
-        properties = PROPERTIES.format(
-            port=self.port, controller_port=free_port(), log_dir=self.folder / "log"
-        )
+        properties = PROPERTIES.format(port=self.port, controller_port=free_port(), log_dir=self.folder / "log")
         overrides = "".join(f"{key}={value}\n" for key, value in (settings or {}).items())
         self._properties = self.folder / "server.properties"
         self._properties.write_text(properties + overrides)
@@ -139,3 +138,7 @@ class KafkaBroker(ServerProcess):
         topic = NewTopic(name, partitions, 1, config=settings)
         admin = self.admin()  # kept in a name: its requests die with it
         admin.create_topics([topic])[name].result(timeout=10)
+
+
+if __name__ == "__main__":
+    resolve_jars()
