@@ -30,9 +30,14 @@ Reading = tuple[int, ...]
 """One value per name of `READ`; -1: the engine did not say. A tuple, not an object: it is made for every sample."""
 
 READ_NS: Final = READ.index("read_ns")
+ONLINE_CPUS: Final = READ.index("online_cpus")
 MEMORY_USAGE: Final = READ.index("memory_usage_bytes")
 MEMORY_LIMIT: Final = READ.index("memory_limit_bytes")
-MEASURED: Final = slice(0, READ.index("interfaces_hash"))
+RX: Final = READ.index("network_rx_bytes")
+TX: Final = READ.index("network_tx_bytes")
+INTERFACES: Final = READ.index("interfaces_hash")
+NAMESPACE: Final = READ.index("network_namespace")
+MEASURED: Final = slice(0, INTERFACES)
 
 PACKED_BYTES: Final = 8 * len(COLUMNS)
 # Skipping in C what the fold does not read halves the cost of unpacking.

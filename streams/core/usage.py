@@ -1,0 +1,218 @@
+"""The fold of ticks: everything that changes a workspace's usage value is in this file.
+
+A value holds, per engine, the last reading of each container and the windows; one value per workspace, so that what one input key
+changes is written as one. The fold owns the value and changes it in place. Of each message all samples are judged by the engine's
+highest time before it: a tick is one instant.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from zlib import crc32
+
+from streams.core.counters import NAMESPACE, READ_NS, Reading, reading
+from streams.core.facts import Position
+from streams.core.rates import Host, Namespaces, derive, gauges, host, nothing_known, plausible
+from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, pack
+from streams.core.window_set import DEFAULT, Folded, Policy, WindowSet, window_record
+from streams.core.windows import DAY_NS, HOUR_NS
+
+Record = dict[str, Any]
+
+ENGINE_KEPT_NS: Final = 7 * DAY_NS
+"""An engine that has been silent for longer, by another engine's time, leaves the value."""
+
+
+@dataclass(slots=True)
+class EngineUsage:
+    """A workspace's containers on one engine. Names and labels are untrusted."""
+
+    engine_id: str
+    engine_name: str = ""
+    workspace_name: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    generation: int = 0
+    highest_ns: int = 0
+    """Highest time of a reading, engine's clock: what lateness is judged by."""
+    tick_at_ns: int = 0
+    readings: dict[str, Reading] = field(default_factory=dict)
+    """The last reading of each container."""
+    namespaces: Namespaces = field(default_factory=dict)
+    windows: WindowSet = field(default_factory=WindowSet)
+
+
+@dataclass(slots=True)
+class UsageState:
+    """What is kept of a workspace's usage."""
+
+    workspace_id: str
+    position: Position | None = None
+    """The last tick folded: what is not behind it is known already."""
+    engines: dict[str, EngineUsage] = field(default_factory=dict)
+
+
+def initial(workspace_id: str) -> UsageState:
+    """The value of a workspace no tick came from yet."""
+    return UsageState(workspace_id)
+
+
+def fold_tick(
+    state: UsageState, tick: Mapping[str, Any], position: Position, record_timestamp_ms: int, policy: Policy = DEFAULT
+) -> tuple[UsageState, list[Record]]:
+    """Folds one decoded `stats_tick`; returns the value (changed in place) and `usage` records to publish: samples, then windows.
+
+    A tick at or before the last position changes nothing and yields nothing.
+
+    Raises:
+        InvalidMessage: counters that are no row of integers; the value is unchanged.
+    """
+    last = state.position
+    if last is not None and (position.epoch, position.offset) <= (last.epoch, last.offset):
+        return state, []
+    readings = [reading(sample["counters"]) for sample in tick["samples"]]
+    state.position = position
+    engine = _engine(state, tick)
+    outputs = []
+    if readings:
+        highest_ns = engine.highest_ns
+        derived, folded = _judge(engine, tick, readings, record_timestamp_ms, policy)
+        outputs.append(_record(state, engine, "samples", samples=derived, part=tick["part"]))
+        if folded:
+            engine.windows.add(folded, tick["part"] == 0)
+        engine.highest_ns = max(highest_ns, engine.highest_ns)
+    if engine.highest_ns >= engine.windows.due_ns:
+        outputs += _publish(state, engine, policy)
+        _let_go(state, engine, policy)
+    return state, outputs
+
+
+def publish_owed(state: UsageState, event_time_ms: int, policy: Policy = DEFAULT) -> list[Record]:
+    """What windows still owe when no further sample comes: a stopped workspace's last minute, and its windows' end.
+
+    Changes only what is remembered as published. `event_time_ms`: how far the log has come (a record's timestamp, not a clock).
+    """
+    outputs = []
+    at_ns = event_time_ms * 1_000_000
+    for engine in state.engines.values():
+        owed = engine.windows.owed_at(policy)
+        if owed is not None and owed <= at_ns:
+            windows = [window_record(due) for due in engine.windows.due(at_ns, policy, all_days=True)]
+            if windows:
+                outputs.append(_record(state, engine, "windows", windows=windows))
+    return outputs
+
+
+def owed_at_ms(state: UsageState, policy: Policy = DEFAULT) -> int | None:
+    """Event time at which `publish_owed` has something to publish, if no sample comes before; None: nothing is owed."""
+    times = [owed for engine in state.engines.values() if (owed := engine.windows.owed_at(policy)) is not None]
+    return -(-min(times) // 1_000_000) if times else None
+
+
+def _engine(state: UsageState, tick: Mapping[str, Any]) -> EngineUsage:
+    engine = state.engines.get(tick["engine_id"])
+    if engine is None:
+        engine = state.engines[tick["engine_id"]] = EngineUsage(tick["engine_id"], generation=tick["generation"])
+    engine.engine_name = tick["engine_name"]
+    engine.workspace_name = tick["workspace_name"]
+    engine.labels = tick["labels"]
+    engine.tick_at_ns = tick["tick_at_ns"]
+    if tick["generation"] > engine.generation:
+        # The engine's clock ran backward: its earlier readings are no measure for what comes now.
+        engine.generation = tick["generation"]
+        engine.highest_ns = 0
+        engine.windows.clock_ran_back(tick["tick_at_ns"])
+        engine.readings.clear()
+        engine.namespaces.clear()
+    return engine
+
+
+def _judge(
+    engine: EngineUsage, tick: Mapping[str, Any], readings: list[Reading], record_timestamp_ms: int, policy: Policy
+) -> tuple[list[Record], list[Folded]]:
+    """Derived samples of a tick in its order, and those of them that go into windows."""
+    machine = _machine(tick, policy)
+    latest_ns = record_timestamp_ms * 1_000_000 + policy.ahead_ns
+    closed_before = engine.windows.closed_before(engine.highest_ns, policy)
+    refused_before = engine.windows.refused_before(engine.highest_ns, policy)
+    known, namespaces, stale = engine.readings, engine.namespaces, tick["generation"] < engine.generation
+    highest_ns = 0
+    derived: list[Record] = []
+    folded: list[Folded] = []
+    for sample, now in zip(tick["samples"], readings, strict=True):
+        container_id = sample["container_id"]
+        read_ns = now[READ_NS]
+        before = known.get(container_id)
+        if read_ns > latest_ns:
+            outcome, row = FUTURE, nothing_known(read_ns)
+        elif not plausible(now, machine):
+            outcome, row = ABSURD, nothing_known(read_ns)
+        elif stale or (before is not None and read_ns <= before[READ_NS]):
+            outcome, row = OUT_OF_ORDER, gauges(now, machine)
+        else:
+            known[container_id] = now
+            highest_ns = max(highest_ns, read_ns)
+            if before is None:
+                outcome, row = BASELINE, gauges(now, machine)
+                if now[NAMESPACE] > 0:
+                    namespaces.setdefault(now[NAMESPACE], now)
+            else:
+                outcome, row = derive(before, now, machine, namespaces)
+                if outcome is FOLDED:
+                    if read_ns < closed_before:
+                        outcome = LATE if read_ns < refused_before else FOLDED_LATE
+                    if outcome is not LATE:
+                        folded.append(Folded(row, container_id, outcome))
+        derived.append({
+            "container_id": container_id, "container_name": sample["container_name"], "service": sample["service"],
+            "outcome": outcome, "derived": pack(*row),
+        })  # fmt: skip
+    engine.highest_ns = max(engine.highest_ns, highest_ns)
+    return derived, folded
+
+
+def _machine(tick: Mapping[str, Any], policy: Policy) -> Host:
+    # An interval is never longer than an hour, so that a window never takes in more than the hour before it.
+    patience_ns = min(max(policy.gap_ns, 3_000_000 * tick["interval_ms"]), HOUR_NS)
+    return host(tick["host_cpus"], tick["host_memory_bytes"], patience_ns)
+
+
+def _publish(state: UsageState, engine: EngineUsage, policy: Policy) -> list[Record]:
+    """Windows whose cadence has come. Each workspace has its own second of the minute, so that not all publish in one."""
+    windows = [window_record(due) for due in engine.windows.due(engine.highest_ns, policy)]
+    every = policy.hour_every_ns
+    phase = crc32(state.workspace_id.encode()) * 1_000_000 % every
+    engine.windows.due_ns = (engine.highest_ns - phase) // every * every + every + phase
+    return [_record(state, engine, "windows", windows=windows)] if windows else []
+
+
+def _let_go(state: UsageState, engine: EngineUsage, policy: Policy) -> None:
+    """Keeps the value bounded: containers unseen for longer than grace, windows past it, engines long silent."""
+    engine.windows.settle(engine.highest_ns, policy)
+    unseen_before = engine.highest_ns - policy.grace_ns
+    for container_id in [container_id for container_id, last in engine.readings.items() if last[READ_NS] < unseen_before]:
+        del engine.readings[container_id]
+    for namespace in [namespace for namespace, last in engine.namespaces.items() if last[READ_NS] < unseen_before]:
+        del engine.namespaces[namespace]
+    for engine_id in [other.engine_id for other in state.engines.values() if other.highest_ns < engine.highest_ns - ENGINE_KEPT_NS]:
+        del state.engines[engine_id]
+
+
+def _record(
+    state: UsageState,
+    engine: EngineUsage,
+    kind: str,
+    *,
+    part: int = 0,
+    samples: list[Record] | None = None,
+    windows: list[Record] | None = None,
+) -> Record:
+    position = state.position
+    assert position is not None  # noqa: S101 - an engine is known only from a tick, and a tick has a position
+    return {
+        "kind": kind, "workspace_id": state.workspace_id, "workspace_name": engine.workspace_name, "engine_id": engine.engine_id,
+        "engine_name": engine.engine_name, "generation": engine.generation, "labels": engine.labels, "epoch": position.epoch,
+        "partition": position.partition, "offset": position.offset, "tick_at_ns": engine.tick_at_ns, "part": part,
+        "samples": samples or [], "windows": windows or [],
+    }  # fmt: skip

@@ -1,0 +1,172 @@
+"""The usage value as compact bytes, for the changelog and the checkpoint; the first byte is the format, older ones stay readable.
+
+Format 1, little-endian: position, engines; of each engine its texts and times, containers (id, last reading), namespaces (a
+container's number instead of the reading, where it is the same), hours, days. A container id of 64 hex digits takes 32 bytes.
+The same value always gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable
+from typing import Final
+
+from streams.core.counters import READ, Reading
+from streams.core.facts import Position
+from streams.core.usage import EngineUsage, UsageState
+from streams.core.window_set import Slot, WindowSet
+from streams.core.windows import LARGEST, NUMBERS, Window
+
+FORMAT: Final = 1
+
+_COUNT: Final = struct.Struct("<I")
+_POSITION: Final = struct.Struct("<?qiq")
+_ENGINE: Final = struct.Struct("<iqqqq")
+_READING: Final = struct.Struct(f"<{len(READ)}q")
+_NAMESPACE: Final = struct.Struct("<qi")
+_SLOT: Final = struct.Struct(f"<qq?q{len(NUMBERS) + 4}q")
+_HEX_ID: Final = 0xFFFFFFFF
+"""Instead of a text's length: 32 bytes follow, to be read as 64 hex digits."""
+
+
+def to_bytes(state: UsageState) -> bytes:
+    """The value as bytes."""
+    position = state.position
+    out = [bytes([FORMAT]), _POSITION.pack(position is not None, *(position or (0, 0, 0)))]
+    _write_text(out, state.workspace_id)
+    out.append(_COUNT.pack(len(state.engines)))
+    for _, engine in sorted(state.engines.items()):
+        _write_engine(out, engine)
+    return b"".join(out)
+
+
+def from_bytes(data: bytes) -> UsageState:
+    """The value of `to_bytes`.
+
+    Raises:
+        ValueError: a format of a newer version.
+    """
+    if data[0] != FORMAT:
+        raise ValueError(f"usage value of format {data[0]}: this version reads formats up to {FORMAT}; upgrade the worker")
+    source = _Reader(data, 1)
+    known, *position = source.unpack(_POSITION)
+    state = UsageState(source.text(), Position(*position) if known else None)
+    for _ in range(source.count()):
+        engine = _read_engine(source)
+        state.engines[engine.engine_id] = engine
+    return state
+
+
+def _write_engine(out: list[bytes], engine: EngineUsage) -> None:
+    windows = engine.windows
+    for text in (engine.engine_id, engine.engine_name, engine.workspace_name):
+        _write_text(out, text)
+    out.append(_COUNT.pack(len(engine.labels)))
+    for name, value in sorted(engine.labels.items()):
+        _write_text(out, name)
+        _write_text(out, value)
+    out.append(_ENGINE.pack(engine.generation, engine.highest_ns, engine.tick_at_ns, windows.gone_before_ns, windows.due_ns))
+
+    out.append(_COUNT.pack(len(engine.readings)))
+    number: dict[Reading, int] = {}
+    for container_id, last in sorted(engine.readings.items()):
+        _write_text(out, container_id)
+        out.append(_READING.pack(*last))
+        number.setdefault(last, len(number))
+    out.append(_COUNT.pack(len(engine.namespaces)))
+    for namespace, last in sorted(engine.namespaces.items()):
+        out.append(_NAMESPACE.pack(namespace, number.get(last, -1)))
+        if last not in number:
+            out.append(_READING.pack(*last))
+    _write_windows(out, windows)
+
+
+def _read_engine(source: _Reader) -> EngineUsage:
+    engine = EngineUsage(source.text(), source.text(), source.text())
+    engine.labels = {source.text(): source.text() for _ in range(source.count())}
+    engine.generation, engine.highest_ns, engine.tick_at_ns, gone_before_ns, due_ns = source.unpack(_ENGINE)
+    engine.readings = {source.text(): source.unpack(_READING) for _ in range(source.count())}
+    distinct = list(dict.fromkeys(engine.readings.values()))
+    for _ in range(source.count()):
+        namespace, number = source.unpack(_NAMESPACE)
+        engine.namespaces[namespace] = distinct[number] if number >= 0 else source.unpack(_READING)
+    engine.windows = _read_windows(source, gone_before_ns, due_ns)
+    return engine
+
+
+def _write_windows(out: list[bytes], windows: WindowSet) -> None:
+    """Container ids once, then the windows, which refer to them by number."""
+    slots = [*windows.hours.values(), *windows.days.values()]
+    ids = sorted(set().union(*(slot.window.containers for slot in slots)))
+    out.append(_COUNT.pack(len(ids)))
+    for container_id in ids:
+        _write_text(out, container_id)
+    number = {container_id: index for index, container_id in enumerate(ids)}
+    for kept in (windows.hours, windows.days):
+        out.append(_COUNT.pack(len(kept)))
+        for start, slot in sorted(kept.items()):
+            window = slot.window
+            last = [min(value, LARGEST) for value in (*window.cpu_last, *window.memory_last)]
+            out.append(_SLOT.pack(start, slot.published_count, slot.published_final, slot.published_at_ns, *window.numbers(), *last))
+            _write_numbers(out, (number[container_id] for container_id in window.containers))
+
+
+def _read_windows(source: _Reader, gone_before_ns: int, due_ns: int) -> WindowSet:
+    ids = [source.text() for _ in range(source.count())]
+    hours, days = (dict([_read_slot(source, ids) for _ in range(source.count())]) for _ in range(2))
+    return WindowSet(hours, days, gone_before_ns, due_ns)
+
+
+def _read_slot(source: _Reader, ids: list[str]) -> tuple[int, Slot]:
+    start, count, final, at_ns, *numbers = source.unpack(_SLOT)
+    *values, cpu_ns, cpu, memory_ns, memory = numbers
+    window = Window(cpu_last=(cpu_ns, cpu), memory_last=(memory_ns, memory), containers={ids[number] for number in source.numbers()})
+    for name, value in zip(NUMBERS, values, strict=True):
+        setattr(window, name, value)
+    return start, Slot(window, count, bool(final), at_ns)
+
+
+def _write_text(out: list[bytes], text: str) -> None:
+    if len(text) == 64:
+        try:
+            packed = bytes.fromhex(text)
+        except ValueError:
+            packed = b""
+        if packed.hex() == text:
+            out += (b"\xff\xff\xff\xff", packed)
+            return
+    raw = text.encode("utf-8", "surrogatepass")
+    out += (_COUNT.pack(len(raw)), raw)
+
+
+def _write_numbers(out: list[bytes], numbers: Iterable[int]) -> None:
+    ordered = sorted(numbers)
+    out.append(struct.pack(f"<I{len(ordered)}I", len(ordered), *ordered))
+
+
+class _Reader:
+    """Reads what was written, from front to back."""
+
+    __slots__ = ("_at", "_data")
+
+    def __init__(self, data: bytes, at: int) -> None:
+        self._data = data
+        self._at = at
+
+    def unpack(self, what: struct.Struct) -> tuple[int, ...]:
+        values = what.unpack_from(self._data, self._at)
+        self._at += what.size
+        return values
+
+    def count(self) -> int:
+        return self.unpack(_COUNT)[0]
+
+    def numbers(self) -> tuple[int, ...]:
+        return self.unpack(struct.Struct(f"<{self.count()}I"))
+
+    def text(self) -> str:
+        length = self.count()
+        begin = self._at
+        self._at += 32 if length == _HEX_ID else length
+        raw = self._data[begin : self._at]
+        return raw.hex() if length == _HEX_ID else raw.decode("utf-8", "surrogatepass")
