@@ -1,0 +1,89 @@
+"""The command line's client of the API: its answers, or one line about what is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import httpx
+
+from schemas.errors import Refused, SettingError, Unreachable, WstError
+from schemas.settings import Settings
+
+_TIMEOUT_S: Final = 30.0
+_CONNECT_S: Final = 3.0
+Params = Mapping[str, str | int | Sequence[str]]
+
+
+class Api:
+    """The API of a running `wst up` or `wst api`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.api.rstrip("/")
+        if not self.url.startswith(("http://", "https://")):
+            raise SettingError(f"WST_API = {self.url[:80]!r} is no http(s) address", "write it as http://127.0.0.1:8321")
+        token = settings.api_token or settings.api_read_token
+        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
+        # A proxy from the environment is not meant for this machine's own API.
+        local = any(host in self.url for host in ("://127.0.0.1", "://localhost", "://[::1]"))
+        self._client = httpx.Client(
+            base_url=self.url, headers=headers, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S), trust_env=not local
+        )
+
+    def get(self, path: str, params: Params | None = None) -> Any:
+        """The JSON at a path.
+
+        Raises:
+            Unreachable: nobody answers there, or not as we know it.
+            Refused: the answer is no, and says why.
+            SettingError: the question makes no sense.
+        """
+        try:
+            answer = self._client.get(path, params=dict(params or {}))
+        except httpx.InvalidURL as error:
+            raise SettingError(f"WST_API = {self.url[:80]!r} is no address", str(error)) from error
+        except httpx.HTTPError as error:
+            why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise Unreachable(f"no API answers at {self.url} ({why})", "start `wst up` or `wst api`, or set WST_API") from error
+        if answer.is_success:
+            return _json(answer, self.url)
+        raise _problem(answer, self.url)
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._client.close()
+
+
+def _json(answer: httpx.Response, url: str) -> Any:
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise Unreachable(f"what answers at {url} is no API of wst", "set WST_API") from error
+
+
+def _problem(answer: httpx.Response, url: str) -> WstError:
+    try:
+        said = answer.json()
+        detail = str(said.get("detail") or said.get("title"))
+    except (ValueError, AttributeError):
+        return Unreachable(f"what answers at {url} is no API of wst (status {answer.status_code})", "set WST_API")
+    if answer.status_code in (401, 403):
+        return Refused(detail, "set WST_API_TOKEN or WST_API_READ_TOKEN")
+    if answer.status_code in (400, 422):
+        return SettingError(detail)
+    if answer.status_code >= 500:
+        return Unreachable(f"the API at {url} cannot answer: {detail}", "`wst doctor` says what is wrong")
+    return Refused(detail)
+
+
+def wait_for_api(api: Api, until_s: float) -> bool:
+    """Waits for the API to answer at all, up to a monotonic time; returns whether it does."""
+    while time.monotonic() < until_s:
+        try:
+            api.get("/healthz")
+        except WstError:
+            time.sleep(0.1)
+        else:
+            return True
+    return False

@@ -1,0 +1,51 @@
+"""Text for a terminal: names are anyone's, so control characters are shown and markup is never read."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.text import Text
+
+from schemas.wst import visible
+
+
+def shown(value: Any, style: str = "") -> Text:
+    """A value as text that neither rich nor the terminal obeys."""
+    return Text("" if value is None else visible(str(value)), style=style)
+
+
+def parse_instant(text: str) -> datetime:
+    """An instant of our JSON (RFC 3339, UTC)."""
+    return datetime.fromisoformat(text)
+
+
+def local(text: str | None) -> str:
+    """An instant in the terminal's zone, with offset, to the second; empty without one."""
+    return "" if not text else parse_instant(text).astimezone().isoformat(sep=" ", timespec="seconds")
+
+
+def age(text: str | None, now: datetime | None = None) -> str:
+    """How long ago an instant was, in its two largest units at most: `3h 12m`."""
+    if not text:
+        return ""
+    seconds = max(0, int(((now or datetime.now(UTC)) - parse_instant(text)).total_seconds()))
+    parts = [(seconds // 86_400, "d"), (seconds // 3_600 % 24, "h"), (seconds // 60 % 60, "m"), (seconds % 60, "s")]
+    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count}{unit}" for count, unit in parts[first : first + 2] if count or unit == "s" == parts[first][1])
+
+
+def size(count: float | None) -> str:
+    """Bytes for people: `1.5 GiB`."""
+    if count is None:
+        return ""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def percent(value: float | None) -> str:
+    """A percentage for people: `12.5 %`."""
+    return "" if value is None else f"{value:.1f} %"

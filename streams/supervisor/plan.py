@@ -1,0 +1,96 @@
+"""Which parts an embedded tree has, and the settings they get."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from streams.embedded.broker import PARTITIONS
+from streams.supervisor.part import Part
+
+#: Settings of a cluster that mean nothing to the parts of an embedded tree, or would lead them astray.
+_FOREIGN = (
+    "WST_KAFKA_SASL_USERNAME",
+    "WST_KAFKA_SASL_PASSWORD",
+    "WST_KAFKA_SASL_PASSWORD_FILE",
+    "WST_KAFKA_SSL_CAFILE",
+    "WST_KAFKA_SSL_CERTFILE",
+    "WST_KAFKA_SSL_KEYFILE",
+    "WST_SCHEMA_REGISTRY_URL",
+    "WST_CLICKHOUSE_CLUSTER",
+    "WST_CLICKHOUSE_URL_FILE",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where facts come from: engines, or a recording of one.
+
+    Attributes:
+        engines: URLs; none: what the Docker client says by itself.
+        recording: file to play instead; None with `play`: the bundled one.
+        play: whether a recording is played.
+        speed: how many seconds of the recording pass in one.
+    """
+
+    engines: tuple[str, ...] = ()
+    recording: Path | None = None
+    play: bool = False
+    speed: float = 1.0
+
+
+def parts(source: Source) -> tuple[Part, ...]:
+    """The parts, in the order they are shown."""
+    on_broker = ("broker",)
+    return (
+        Part("broker", _wst("broker"), provides="WST_BROKERS"),
+        _facts(source),
+        Part("worker state", _wst("worker", "state"), needs=on_broker),
+        Part("worker usage", _wst("worker", "usage"), needs=on_broker),
+        Part("serve", _wst("serve"), needs=on_broker, provides="WST_API"),
+    )
+
+
+def _facts(source: Source) -> Part:
+    if not source.play:
+        return Part("producer", _wst("producer"), needs=("broker",))
+    file = (str(source.recording),) if source.recording else ()
+    # What is played goes into the journal: it needs no broker, and must not begin anew with one.
+    return Part("play", _wst("play", *file, "--speed", f"{source.speed:g}"), may_end=True)
+
+
+def environment(own: Mapping[str, str], data: Path, port: int, source: Source) -> dict[str, str]:
+    """The environment of every part: this process's, with the tree's settings."""
+    env = {name: value for name, value in own.items() if name not in _FOREIGN}
+    env |= {
+        "WST_DATA_DIR": str(data),
+        "WST_JOURNAL": str(data / "journal.sqlite"),
+        # The embedded broker has this many, whatever a cluster elsewhere may have.
+        "WST_PARTITIONS": str(PARTITIONS),
+        "WST_KAFKA_SECURITY_PROTOCOL": "PLAINTEXT",
+        "WST_CLICKHOUSE_URL": f"chdb://{quote(str(data / 'archive'))}",
+        "WST_CLICKHOUSE_DATABASE": "wst",
+        "WST_API_PORT": str(port),
+        "PYTHONUNBUFFERED": "1",
+    }
+    if source.engines:
+        env["WST_ENGINES"] = ",".join(source.engines)
+    return env
+
+
+def _wst(*arguments: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "schemas.wst", *arguments)
+
+
+def demo_dir(data: Path) -> Path:
+    """The demo's own data directory, beside the real one."""
+    return data.with_name(data.name + "-demo")
+
+
+def inherited() -> dict[str, str]:
+    """This process's environment."""
+    return dict(os.environ)
