@@ -60,9 +60,7 @@ def ordinal(number: int) -> str:
     return f"{number}{ {1: 'st', 2: 'nd', 3: 'rd'}.get(number % 10, 'th') }"
 
 
-def exit_reason(
-    code: int | None, *, oom: bool, stop_requested: bool, ran_ns: int | None, times: int, watched: bool
-) -> str:
+def exit_reason(code: int | None, *, oom: bool, stop_requested: bool, ran_ns: int | None, times: int, watched: bool) -> str:
     """Why a run ended.
 
     Args:

@@ -89,9 +89,7 @@ def evolve(state: WorkspaceState, fact: Fact) -> WorkspaceState:
     return state
 
 
-def fold(
-    state: WorkspaceState, fact: Fact, position: Position, tally: Tally | None = None
-) -> tuple[WorkspaceState, list[Change]]:
+def fold(state: WorkspaceState, fact: Fact, position: Position, tally: Tally | None = None) -> tuple[WorkspaceState, list[Change]]:
     """Folds one fact into its workspace.
 
     Args:
