@@ -38,6 +38,13 @@ class Arrived(NamedTuple):
     headers: Mapping[str, bytes]
     record: dict[str, Any] | None
 
+    @property
+    def folded(self) -> Position:
+        """For a state: position of the last fact folded into it, or of the fact that forgot the workspace."""
+        if self.record is None:
+            return _forgotten_by(self)
+        return Position(self.record["epoch"], self.record["partition"], self.record["offset"])
+
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -146,18 +153,13 @@ def states(records: Sequence[Arrived]) -> list[Block]:
 
 
 def _state(one: Arrived) -> dict[str, Any]:
-    if one.record is None:
-        epoch, partition, offset = _forgotten_by(one)
-        record = {**_FORGOTTEN, "workspace_id": (one.key or b"").decode("utf-8", "replace"), "last_updated_ns": 0}
-    else:
-        record = one.record
-        epoch, partition, offset = record["epoch"], record["partition"], record["offset"]
+    record = one.record or {**_FORGOTTEN, "workspace_id": (one.key or b"").decode("utf-8", "replace")}
     containers = record["containers"]
     nested: dict[str, Any] = {f"containers.{name}": [c[name] or "" for c in containers] for name in _CONTAINER_TEXTS}
     nested |= {f"containers.{name}": [c[name] for c in containers] for name in _CONTAINER_NUMBERS}
     texts = {name: record[name] or "" for name in _TEXTS_OF_STATE}
     own = {"forgotten": int(one.record is None), "record": one.value or b""}
-    return record | texts | nested | own | {"log_epoch": epoch, "log_partition": partition, "log_offset": offset}
+    return record | texts | nested | own | dict(zip(_LOG, one.folded, strict=True))
 
 
 def _forgotten_by(one: Arrived) -> Position:

@@ -1,0 +1,114 @@
+"""The latest state of every workspace, in memory; the same component for API, Tracker and the reconcile agent.
+
+What is applied may repeat and may come in any order: of each workspace the highest position of its facts wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from schemas import topics
+from schemas.codec import codec
+from streams.core.facts import Position
+from streams.sinks.rows import arrived
+
+StateRecord = Mapping[str, Any]
+
+_STATE = codec(topics.WORKSPACE_STATE.subject)
+
+
+class Placed(NamedTuple):
+    """A container and the workspace that has it; `container` is a `ContainerState` of the schema."""
+
+    workspace_id: str
+    container: Mapping[str, Any]
+
+
+class StateView:
+    """Workspace id → State record, with an index of containers by engine. Decoded records: treat them as read-only."""
+
+    def __init__(self) -> None:
+        self._states: dict[str, StateRecord] = {}
+        self._positions: dict[str, Position] = {}
+        self._engines: dict[str, dict[str, Placed]] = {}
+        self.changes = 0
+        """Counts the records that changed something: a cheap look for news, and an ETag."""
+
+    def apply(self, workspace_id: str, record: StateRecord | None, position: Position) -> bool:
+        """Takes a state, or None for a forgotten workspace; False: it knew that or better.
+
+        Args:
+            position: of the last fact folded into the state, or of the fact that forgot the workspace.
+        """
+        known = self._positions.get(workspace_id)
+        if known is not None and (position.epoch, position.offset) <= (known.epoch, known.offset):
+            return False
+        self._positions[workspace_id] = position
+        self._index(workspace_id, self._states.pop(workspace_id, None), record)
+        if record is not None:
+            self._states[workspace_id] = record
+        self.changes += 1
+        return True
+
+    def apply_message(self, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> bool:
+        """Takes a record of `workspace.state` as it came.
+
+        Raises:
+            Undecodable, InvalidMessage: it is none; the view is as before.
+        """
+        one = arrived(topics.WORKSPACE_STATE.name, Position(0, 0, 0), key, value, headers)
+        return self.apply((key or b"").decode("utf-8", "replace"), one.record, one.folded)
+
+    def apply_value(self, value: bytes) -> bool:
+        """Takes an encoded state, as the archive keeps it.
+
+        Raises:
+            Undecodable: it is none.
+        """
+        record = _STATE.decode(value)
+        return self.apply(record["workspace_id"], record, position_of(record))
+
+    def _index(self, workspace_id: str, before: StateRecord | None, after: StateRecord | None) -> None:
+        for container in before["containers"] if before else ():
+            placed = self._engines.get(container["engine_id"], {})
+            if container["id"] in placed and placed[container["id"]].workspace_id == workspace_id:
+                del placed[container["id"]]
+        for container in after["containers"] if after else ():
+            self._engines.setdefault(container["engine_id"], {})[container["id"]] = Placed(workspace_id, container)
+
+    def get(self, workspace_id: str) -> StateRecord | None:
+        """A workspace's state; None: unknown or forgotten."""
+        return self._states.get(workspace_id)
+
+    def all(self) -> list[StateRecord]:
+        """All states, by workspace id."""
+        return [self._states[workspace_id] for workspace_id in sorted(self._states)]
+
+    def find(self, name: str) -> list[StateRecord]:
+        """The workspace with that id, else those with that name, by workspace id."""
+        exact = self._states.get(name)
+        return [exact] if exact is not None else [state for state in self.all() if state["workspace_name"] == name]
+
+    def containers_of(self, engine_id: str) -> Mapping[str, Placed]:
+        """Container id → where it is folded, for one engine; removed ones too, as long as their workspace keeps them."""
+        return self._engines.get(engine_id, {})
+
+    def engine_ids(self) -> set[str]:
+        """Engines that have containers here."""
+        return {engine_id for engine_id, placed in self._engines.items() if placed}
+
+    def position(self, workspace_id: str) -> Position | None:
+        """Position of the last fact known of a workspace, also of a forgotten one."""
+        return self._positions.get(workspace_id)
+
+    def __len__(self) -> int:
+        return len(self._states)
+
+    def __iter__(self) -> Iterator[StateRecord]:
+        return iter(self.all())
+
+
+def position_of(record: StateRecord) -> Position:
+    """Position of the last fact folded into a state."""
+    return Position(record["epoch"], record["partition"], record["offset"])
