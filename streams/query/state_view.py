@@ -6,7 +6,7 @@ What is applied may repeat and may come in any order: of each workspace the high
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from schemas import topics
 from schemas.codec import codec
@@ -18,20 +18,13 @@ StateRecord = Mapping[str, Any]
 _STATE = codec(topics.WORKSPACE_STATE.subject)
 
 
-class Placed(NamedTuple):
-    """A container and the workspace that has it; `container` is a `ContainerState` of the schema."""
-
-    workspace_id: str
-    container: Mapping[str, Any]
-
-
 class StateView:
-    """Workspace id → State record, with an index of containers by engine. Decoded records: treat them as read-only."""
+    """Workspace id → State record, with an index by engine. Records are shared: treat them as read-only."""
 
     def __init__(self) -> None:
         self._states: dict[str, StateRecord] = {}
         self._positions: dict[str, Position] = {}
-        self._engines: dict[str, dict[str, Placed]] = {}
+        self._engines: dict[str, set[str]] = {}
         self.changes = 0
         """Counts the records that changed something: a cheap look for news, and an ETag."""
 
@@ -70,12 +63,10 @@ class StateView:
         return self.apply(record["workspace_id"], record, position_of(record))
 
     def _index(self, workspace_id: str, before: StateRecord | None, after: StateRecord | None) -> None:
-        for container in before["containers"] if before else ():
-            placed = self._engines.get(container["engine_id"], {})
-            if container["id"] in placed and placed[container["id"]].workspace_id == workspace_id:
-                del placed[container["id"]]
-        for container in after["containers"] if after else ():
-            self._engines.setdefault(container["engine_id"], {})[container["id"]] = Placed(workspace_id, container)
+        for engine_id in _engines(before) - _engines(after):
+            self._engines[engine_id].discard(workspace_id)
+        for engine_id in _engines(after):
+            self._engines.setdefault(engine_id, set()).add(workspace_id)
 
     def get(self, workspace_id: str) -> StateRecord | None:
         """A workspace's state; None: unknown or forgotten."""
@@ -90,13 +81,13 @@ class StateView:
         exact = self._states.get(name)
         return [exact] if exact is not None else [state for state in self.all() if state["workspace_name"] == name]
 
-    def containers_of(self, engine_id: str) -> Mapping[str, Placed]:
-        """Container id → where it is folded, for one engine; removed ones too, as long as their workspace keeps them."""
-        return self._engines.get(engine_id, {})
+    def states_of(self, engine_id: str) -> list[StateRecord]:
+        """States of the workspaces with a container on an engine: what its listing is compared with."""
+        return [self._states[workspace_id] for workspace_id in sorted(self._engines.get(engine_id, ()))]
 
     def engine_ids(self) -> set[str]:
         """Engines that have containers here."""
-        return {engine_id for engine_id, placed in self._engines.items() if placed}
+        return {engine_id for engine_id, workspaces in self._engines.items() if workspaces}
 
     def position(self, workspace_id: str) -> Position | None:
         """Position of the last fact known of a workspace, also of a forgotten one."""
@@ -112,3 +103,7 @@ class StateView:
 def position_of(record: StateRecord) -> Position:
     """Position of the last fact folded into a state."""
     return Position(record["epoch"], record["partition"], record["offset"])
+
+
+def _engines(record: StateRecord | None) -> set[str]:
+    return {container["engine_id"] for container in record["containers"]} if record else set()

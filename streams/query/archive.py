@@ -1,0 +1,205 @@
+"""Reads the archive: the past, and the latest states for a start. All values are parameters: names are hostile.
+
+One protocol; `ClickHouseArchive` here, `streams.sinks.memory.MemoryArchive` for tests and for what needs no past.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from clickhouse_connect.driver import Client
+
+from schemas import topics
+from schemas.codec import codec
+from schemas.errors import Refused
+from streams.sinks.clickhouse import Address, connect, explained
+
+Record = dict[str, Any]
+
+MAX_PAGE: Final = 10_000
+#: Settings of every query: an unreadable archive is an error, a heavy question is ended.
+_QUERY_SETTINGS: Final[Mapping[str, Any]] = {"max_execution_time": 30, "max_result_rows": 1_000_000}
+
+_STATE = codec(topics.WORKSPACE_STATE.subject)
+_EVENT = codec(topics.WORKSPACE_CHANGES.subject)
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which events. Nothing given: all.
+
+    Attributes:
+        workspace_id: of this workspace only.
+        types: of these types only.
+        since_ns: at or after, ns since the Unix epoch.
+        until_ns: before, ns since the Unix epoch.
+    """
+
+    workspace_id: str | None = None
+    types: tuple[str, ...] = ()
+    since_ns: int | None = None
+    until_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """Behind which event a page begins; `str()` makes the text users hand back."""
+
+    at_ns: int
+    id: str
+
+    def __str__(self) -> str:
+        return urlsafe_b64encode(f"{self.at_ns}:{self.id}".encode()).decode().rstrip("=")
+
+    @classmethod
+    def parse(cls, text: str) -> Cursor:
+        """Reads the text back.
+
+        Raises:
+            Refused: it is no cursor.
+        """
+        try:
+            at_ns, _, event_id = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
+            if not -(2**63) <= int(at_ns) < 2**63:
+                raise ValueError(at_ns)
+            return cls(int(at_ns), event_id)
+        except ValueError as error:
+            raise Refused(f"{text[:80]!r} is no cursor", "hand back what the last page said") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Event records in the order asked for, and where the next page begins; None: there is none."""
+
+    events: list[Record]
+    next: Cursor | None
+
+
+class Archive(Protocol):
+    """The past. Records are those of the schemas; rows those of the views, times as ns since the Unix epoch."""
+
+    async def states(self) -> list[Record]:
+        """Latest State record of every workspace that was not forgotten, by id."""
+
+    async def events(self, which: EventFilter, *, limit: int = 100, newest_first: bool = False, after: Cursor | None = None) -> Page:
+        """Event records by time."""
+
+    async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
+        """Rows of the view `samples` by time, the newest `limit` of them."""
+
+    async def windows(self, workspace_id: str, grain: str, since_ns: int, until_ns: int) -> list[Record]:
+        """Rows of the view `usage_hourly` (grain hour) or `usage_daily` (grain day) by time."""
+
+    async def close(self) -> None:
+        """Lets go of the connections."""
+
+
+class ClickHouseArchive:
+    """Reads ClickHouse or chDB, in threads.
+
+    Args:
+        clients: how many queries run at once; each has a client of its own, opened when it is needed.
+    """
+
+    def __init__(self, address: Address, clients: int = 4, opened: Callable[[Address], Client] = connect) -> None:
+        self._address = address
+        self._opened = opened
+        self._free: asyncio.LifoQueue[Client | None] = asyncio.LifoQueue()
+        for _ in range(clients):
+            self._free.put_nowait(None)
+        self._clients = clients
+
+    async def states(self) -> list[Record]:
+        """Latest State record of every workspace that was not forgotten, by id."""
+        rows = await self._rows("SELECT record FROM {table} FINAL ORDER BY workspace_id", "workspaces_rows", {}, raw=("record",))
+        return [_STATE.decode(row["record"]) for row in rows]
+
+    async def events(self, which: EventFilter, *, limit: int = 100, newest_first: bool = False, after: Cursor | None = None) -> Page:
+        """Event records by time."""
+        limit = max(1, min(limit, MAX_PAGE))
+        conditions, parameters = _conditions(which)
+        if after is not None:
+            conditions.append(f"(toUnixTimestamp64Nano(at), id) {'<' if newest_first else '>'} ({{after_ns:Int64}}, {{after_id:String}})")
+            parameters |= {"after_ns": after.at_ns, "after_id": after.id}
+        order = "DESC" if newest_first else "ASC"
+        sql = (
+            "SELECT record, id, toUnixTimestamp64Nano(at) AS at_ns FROM {table} FINAL"
+            f" WHERE {' AND '.join(conditions) or '1'} ORDER BY at {order}, id {order} LIMIT {{limit:UInt32}}"
+        )
+        rows = await self._rows(sql, "workspace_changes_rows", parameters | {"limit": limit + 1}, raw=("record",))
+        shown = rows[:limit]
+        more = Cursor(shown[-1]["at_ns"], shown[-1]["id"]) if len(rows) > limit else None
+        return Page([_EVENT.decode(row["record"]) for row in shown], more)
+
+    async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
+        """Rows of the view `samples` by time, the newest `limit` of them."""
+        sql = (
+            "SELECT * FROM {table} WHERE workspace_id = {workspace_id:String} AND read_at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')"
+            " AND read_at < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC') ORDER BY read_at DESC, container_id DESC LIMIT {limit:UInt32}"
+        )
+        parameters = {"workspace_id": workspace_id, "since_ns": since_ns, "until_ns": until_ns, "limit": max(1, min(limit, MAX_PAGE))}
+        return (await self._rows(sql, "samples", parameters))[::-1]
+
+    async def windows(self, workspace_id: str, grain: str, since_ns: int, until_ns: int) -> list[Record]:
+        """Rows of the view `usage_hourly` (grain hour) or `usage_daily` (grain day) by time."""
+        if grain not in ("hour", "day"):
+            raise Refused(f"there are no windows of a {grain!r}", "hour or day")
+        sql = (
+            f"SELECT * FROM {{table}} WHERE workspace_id = {{workspace_id:String}}"
+            f" AND {grain} >= fromUnixTimestamp64Nano({{since_ns:Int64}}, 'UTC')"
+            f" AND {grain} < fromUnixTimestamp64Nano({{until_ns:Int64}}, 'UTC') ORDER BY {grain}, engine_id"
+        )
+        parameters = {"workspace_id": workspace_id, "since_ns": since_ns, "until_ns": until_ns}
+        return await self._rows(sql, "usage_hourly" if grain == "hour" else "usage_daily", parameters, raw=("sketches",))
+
+    async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
+        """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""
+        client = await self._free.get()
+        try:
+            if client is None:
+                client = await asyncio.to_thread(self._opened, self._address)
+            return await asyncio.to_thread(self._query, client, sql, table, parameters, raw)
+        finally:
+            self._free.put_nowait(client)
+
+    def _query(self, client: Client, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str]) -> list[Record]:
+        statement = sql.replace("{table}", f"`{self._address.database}`.{table}")
+        with explained(self._address):
+            result = client.query(
+                statement,
+                parameters=parameters,
+                settings=dict(_QUERY_SETTINGS),
+                query_formats={"DateTime64": "int"},
+                column_formats=dict.fromkeys(raw, "bytes"),
+            )
+        return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+
+    async def close(self) -> None:
+        """Lets go of the connections, after the queries that run."""
+        for _ in range(self._clients):
+            client = await self._free.get()
+            if client is not None:
+                await asyncio.to_thread(client.close)
+
+
+def _conditions(which: EventFilter) -> tuple[list[str], dict[str, Any]]:
+    conditions: list[str] = []
+    parameters: dict[str, Any] = {}
+    if which.workspace_id is not None:
+        # Of a sync event the subject is an engine's id, which could be a workspace's too.
+        conditions += ["subject = {workspace_id:String}", "workspace_id = {workspace_id:String}"]
+        parameters["workspace_id"] = which.workspace_id
+    if which.types:
+        conditions.append("type IN {types:Array(String)}")
+        parameters["types"] = list(which.types)
+    if which.since_ns is not None:
+        conditions.append("at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')")
+        parameters["since_ns"] = which.since_ns
+    if which.until_ns is not None:
+        conditions.append("at < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')")
+        parameters["until_ns"] = which.until_ns
+    return conditions, parameters
