@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -75,15 +74,3 @@ def _problem(answer: httpx.Response, url: str) -> WstError:
     if answer.status_code >= 500:
         return Unreachable(f"the API at {url} cannot answer: {detail}", "`wst doctor` says what is wrong")
     return Refused(detail)
-
-
-def wait_for_api(api: Api, until_s: float) -> bool:
-    """Waits for the API to answer at all, up to a monotonic time; returns whether it does."""
-    while time.monotonic() < until_s:
-        try:
-            api.get("/healthz")
-        except WstError:
-            time.sleep(0.1)
-        else:
-            return True
-    return False

@@ -73,6 +73,7 @@ class Child:
         """
         shorten(log)
         with log.open("ab") as out:
+            begin = out.tell()
             process = await asyncio.create_subprocess_exec(
                 *part.argv,
                 env={**env, **part.env},
@@ -82,7 +83,7 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_die_with_parent(),
             )
-            return cls(part, process, log, out.tell())
+            return cls(part, process, log, begin)
 
     def why(self) -> str:
         """The line for people that it ended with; empty when it said none."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,12 +84,3 @@ def environment(own: Mapping[str, str], data: Path, port: int, source: Source) -
 def _wst(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "schemas.wst", *arguments)
 
-
-def demo_dir(data: Path) -> Path:
-    """The demo's own data directory, beside the real one."""
-    return data.with_name(data.name + "-demo")
-
-
-def inherited() -> dict[str, str]:
-    """This process's environment."""
-    return dict(os.environ)

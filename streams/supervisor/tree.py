@@ -40,6 +40,7 @@ class Seen:
         state: starting, up, restarting, done.
         since: when it came to that, seconds since the Unix epoch.
         restarts: how often it was started again because it had died.
+        was_up: it was up at least once.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Seen:
     since: float = 0.0
     restarts: int = 0
     last_end: str = ""
+    was_up: bool = False
 
 
 class Tree:
@@ -62,7 +64,7 @@ class Tree:
     def __init__(self, parts: Sequence[Part], env: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> None:
         self._parts = parts
         self._env = dict(env)
-        self._folder = folder
+        self.folder = folder
         self._say = say
         self._running: dict[str, Child] = {}
         self._changed = asyncio.Condition()
@@ -74,7 +76,7 @@ class Tree:
         Raises:
             PartFailed: a part cannot run at all.
         """
-        (self._folder / "logs").mkdir(parents=True, exist_ok=True)
+        (self.folder / "logs").mkdir(parents=True, exist_ok=True)
         keepers = [asyncio.create_task(self._keep(part), name=part.name) for part in self._parts]
         stopping = asyncio.create_task(stop.wait())
         logs = asyncio.create_task(self._keep_logs_short())
@@ -163,14 +165,14 @@ class Tree:
             for child, by_itself in zip(children, ended, strict=True):
                 if not by_itself:
                     self._say(f"{child.part.name} did not end within {within_s:g} s: killed")
-        (self._folder / "parts.json").unlink(missing_ok=True)
+        (self.folder / "parts.json").unlink(missing_ok=True)
 
     async def _note(self, part: Part, state: str) -> None:
         seen = self.seen[part.name]
-        seen.state, seen.since = state, time.time()
-        written = self._folder / "parts.json.new"
+        seen.state, seen.since, seen.was_up = state, time.time(), seen.was_up or state == "up"
+        written = self.folder / "parts.json.new"
         written.write_text(json.dumps([asdict(each) for each in self.seen.values()]))
-        written.replace(self._folder / "parts.json")
+        written.replace(self.folder / "parts.json")
         async with self._changed:
             self._changed.notify_all()
 
@@ -187,4 +189,4 @@ class Tree:
         return child.ready.result()
 
     def _log(self, part: Part) -> Path:
-        return self._folder / "logs" / f"{part.name.replace(' ', '-')}.log"
+        return self.folder / "logs" / f"{part.name.replace(' ', '-')}.log"

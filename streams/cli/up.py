@@ -1,0 +1,114 @@
+"""`wst up`: everything in one process tree."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from schemas.errors import SettingError
+
+if TYPE_CHECKING:
+    from schemas.settings import Settings
+    from streams.supervisor.plan import Source
+
+_DEMO = "DEMO: a recording of a Docker Engine, played as if it happened now. Nothing of this machine is shown."
+
+
+@click.command(epilog="Example: wst up --duration 60")
+@click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data directory (default: WST_DATA_DIR).")
+@click.option("--port", type=click.IntRange(0, 65535), help="Port of the API on loopback; 0: any (default: 8321).")
+@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End by itself after so many seconds.")
+@click.option(
+    "--engine", "engines", multiple=True, metavar="URL", help="Docker Engine to watch: unix://…, tcp://…, ssh://…; may be repeated."
+)
+@click.option("--demo", is_flag=True, help="Play the bundled recording instead of watching an engine.")
+@click.option("--recording", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Play this recording instead.")
+@click.option("--speed", type=click.FloatRange(min=0.01, max=10_000), default=1.0, show_default=True, help="Speed of the recording.")
+def up(
+    data: Path | None, port: int | None, duration: float | None, engines: tuple[str, ...], demo: bool, recording: Path | None, speed: float
+) -> None:
+    """Runs everything here: broker, producer, workers, archive and API, in one process tree."""
+    from schemas.settings import load_settings
+    from streams.supervisor.data_dir import DataDir
+
+    if bool(demo) + bool(recording) + bool(engines) > 1:
+        raise SettingError("--engine, --demo and --recording exclude each other")
+    settings = load_settings()
+    source = _source(settings, engines, demo, recording, speed)
+    port = settings.api_port if port is None else port
+    _check_port(settings.api_host, port)
+    folder = (data or _default_data(settings, source)).expanduser().absolute()
+    held = DataDir.hold(folder)
+    try:
+        if source.play and data is None:
+            # A recording starts at its beginning, also the second time.
+            held.clear()
+        _run(settings, source, folder, port, duration)
+    finally:
+        held.release()
+
+
+def _source(settings: Settings, engines: tuple[str, ...], demo: bool, recording: Path | None, speed: float) -> Source:
+    from streams.supervisor.engine import find_engines
+    from streams.supervisor.plan import Source
+
+    if demo or recording:
+        return Source(play=True, recording=recording, speed=speed)
+    if find_engines([*engines] or settings.engines, os.environ, Path.home()):
+        return Source(engines=engines)
+    return Source(play=True, speed=speed)
+
+
+def _default_data(settings: Settings, source: Source) -> Path:
+    if not source.play:
+        return settings.data_dir
+    return settings.data_dir.with_name(settings.data_dir.name + ("-recording" if source.recording else "-demo"))
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise SettingError(
+                f"port {port} on {host} cannot be used ({error.strerror})", "give another one with --port, or 0 for any"
+            ) from error
+
+
+def _run(settings: Settings, source: Source, folder: Path, port: int, duration: float | None) -> None:
+    from rich.console import Console
+
+    from streams.cli.screen import make_screen
+    from streams.supervisor.plan import environment, parts
+    from streams.supervisor.tree import Tree
+    from streams.supervisor.watch import run_tree
+
+    banner = _DEMO if source.play and not source.recording else ""
+    what = f"playing {source.recording}" if source.recording else ""
+    screen = make_screen(Console(), " · ".join(filter(None, (what, f"data in {folder}"))), banner)
+    api_settings: dict[str, Any] = {}
+
+    def fetch(address: str) -> list[dict[str, Any]]:
+        from streams.cli.client import Api
+
+        if address not in api_settings:
+            api_settings[address] = Api(settings.model_copy(update={"api": address}))
+        states: list[dict[str, Any]] = api_settings[address].get("/api/v1/workspaces")
+        return states
+
+    async def run() -> None:
+        tree = Tree(parts(source), environment(os.environ, folder, port, source), folder, screen.say)
+        await run_tree(tree, screen, fetch, duration)
+
+    try:
+        asyncio.run(run())
+        screen.say("ended")
+    finally:
+        screen.close()
