@@ -1,0 +1,1 @@
+"""Stream processing, archive and face of the workspace status tracking system."""

@@ -1,0 +1,235 @@
+"""The Faust app of the lane: its agents get batches, its tables are durable before an offset is committed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import faust
+from faust.types import TP
+
+from schemas.publish import Publisher
+from streams.lane.batch import Batch, Positions
+from streams.lane.changelog import Changelog, ChangelogTable
+from streams.lane.committer import Committer
+from streams.lane.consumer import BatchMessage, LaneTransport
+from streams.lane.durability import Copy, Durability
+from streams.lane.ending import End, end_process
+from streams.lane.folding import Folder, Folding
+from streams.lane.kafka import KafkaPublisher, ProducerOf
+from streams.lane.lease import Lease
+from streams.lane.ledger import Ledger
+from streams.lane.outputs import Outputs
+from streams.lane.progress import Progress
+from streams.lane.table import Table
+
+#: Batches that wait for an agent; each is a whole fetch of a partition.
+_WAITING_BATCHES: Final = 16
+#: Kafka gives a rebalance at least this many sessions before it expels who has not joined again.
+_REBALANCE_SESSIONS: Final = 3
+#: Never leave the group for want of a fetch: leaving gives partitions away at once, against the lease.
+_MAX_POLL_INTERVAL_S: Final = 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wire:
+    """An embedded tree: the broker is only a wire, the log is a journal, tables survive in a checkpoint.
+
+    Attributes:
+        publisher: appends outputs to the journal.
+        durability: the checkpoint.
+        last_position: number of the last record the journal holds.
+        remember: told of each copy once it is durable: sets the reader's cursor.
+    """
+
+    publisher: Publisher
+    durability: Durability
+    last_position: Callable[[], int]
+    remember: Callable[[Copy], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSettings:
+    """How an app of the lane runs.
+
+    Attributes:
+        app_id: consumer group, and begin of its changelogs' names.
+        brokers: bootstrap servers.
+        partitions: partition count of every topic.
+        epoch: of the log.
+        commit_interval_s: between two commits.
+        commit_bytes: commit earlier when so many bytes were read since.
+        session_s: the group's session timeout, 6–10 s: half of it is the lease.
+        fetch_wait_ms: longest wait of a fetch on the broker.
+        instance_id: static membership: a restart within the session keeps its partitions; unset: none.
+        wire: set in an embedded tree.
+        options: further Faust settings (credentials).
+    """
+
+    app_id: str
+    brokers: str
+    partitions: int
+    epoch: int
+    commit_interval_s: float = 1.0
+    commit_bytes: int = 4 << 20
+    session_s: float = 10.0
+    fetch_wait_ms: int = 100
+    instance_id: str | None = None
+    wire: Wire | None = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+class LaneTopic(faust.Topic):  # type: ignore[misc]  # Faust ships no types
+    """A topic whose messages are batches; decoding is the agent's."""
+
+    def _compile_decode(self) -> None:
+        super()._compile_decode()
+        create = self._create_event
+
+        async def decode(message: BatchMessage, *, propagate: bool = False) -> Any:
+            return create(None, message.value, None, message)
+
+        self.decode = decode
+
+    async def maybe_declare(self) -> None:
+        """Nothing: topics are made by `wst topics apply`, and checked before the app starts."""
+
+
+class LaneTables(faust.tables.TableManager):  # type: ignore[misc]
+    """Faust's table manager without the second it sleeps at each start."""
+
+    async def on_start(self) -> None:
+        """Registers the tables at once: they were all added before the app started."""
+        await self._update_channels()
+        await self.recovery.start()
+
+
+class LaneApp(faust.App):  # type: ignore[misc]
+    """A Faust app on the batch lane.
+
+    Give it inputs with `reads`, then start it like any Faust app.
+
+    Args:
+        end: what happens when a promise cannot be kept; the process ends unless a test says otherwise.
+    """
+
+    def __init__(self, settings: LaneSettings, end: End = end_process) -> None:
+        self.settings = settings
+        self.end = end
+        self.fetch_wait_ms = settings.fetch_wait_ms
+        self.lease = Lease(settings.session_s, end)
+        self.ledger = Ledger()
+        self.progress = Progress()
+        self._lane_tables: dict[str, Table[Any]] = {}
+        self._inputs: set[str] = set()
+        session_s = settings.session_s
+        super().__init__(
+            settings.app_id,
+            broker=[f"kafka://{server}" for server in settings.brokers.split(",")],
+            store="memory://",
+            Topic=LaneTopic,
+            TableManager=LaneTables,
+            topic_partitions=settings.partitions,
+            topic_allow_declare=False,
+            topic_disable_leader=True,
+            table_standby_replicas=0,
+            stream_buffer_maxsize=_WAITING_BATCHES,
+            stream_recovery_delay=0.0,
+            consumer_auto_offset_reset="earliest",
+            consumer_group_instance_id=settings.instance_id,
+            broker_session_timeout=session_s,
+            broker_heartbeat_interval=session_s / 6,
+            broker_rebalance_timeout=session_s * _REBALANCE_SESSIONS,
+            broker_max_poll_interval=_MAX_POLL_INTERVAL_S,
+            broker_commit_interval=settings.commit_interval_s,
+            broker_max_poll_records=5_000,
+            web_enabled=False,
+            worker_redirect_stdouts=False,
+            **settings.options,
+        )
+        producer = ProducerOf(self)
+        wire = settings.wire
+        self._changelogs: dict[str, ChangelogTable] = {}
+        self._durability: Durability = wire.durability if wire else Changelog(producer, self._changelogs)
+        publisher = wire.publisher if wire else KafkaPublisher(producer, settings.partitions)
+        self.outputs = Outputs(publisher, self.lease, end)
+        self.folding = Folding(
+            ledger=self.ledger,
+            outputs=self.outputs,
+            positions=Positions(settings.epoch, from_header=wire is not None),
+            progress=self.progress,
+            end=end,
+        )
+        self.committer = Committer(
+            epoch=settings.epoch,
+            tables=self._lane_tables,
+            ledger=self.ledger,
+            outputs=self.outputs,
+            durability=self._durability,
+            commit_offset=self._commit_offset,
+            lease=self.lease,
+            progress=self.progress,
+            end=end,
+        )
+
+    def reads(self, topic: str, folder: Folder, table: Table[Any] | None = None) -> None:
+        """Declares an input: who folds it, and the one table all that its records change lives in.
+
+        One table, because two are written one after the other: the guard in the first would make a replay skip what
+        the second has never seen.
+        """
+        self._inputs.add(topic)
+        if table is not None:
+            self._lane_tables[topic] = table
+            if self.settings.wire is None:
+                adapter = ChangelogTable(self, table, self.settings.partitions)
+                self._changelogs[table.name] = self.tables.add(adapter)
+
+        channel = self.topic(topic, key_type=bytes, value_type=bytes, partitions=self.settings.partitions)
+
+        @self.agent(channel, name=f"{self.settings.app_id}:{topic}")  # type: ignore[untyped-decorator]
+        async def consume(batches: Any) -> None:
+            async for batch in batches:
+                await self.folding.run(batch, folder)
+
+    def is_input(self, topic: str) -> bool:
+        """Whether the lane folds a topic; the others are changelogs."""
+        return topic in self._inputs
+
+    async def begin(self, tp: TP, committed_offset: int | None, end_offset: int | None) -> None:
+        """Begins a partition from what is durable; ends the process when the log is not the one that was folded."""
+        mark = await self._durability.recover(tp, self._lane_tables.get(tp.topic))
+        epoch = self.settings.epoch
+        if mark is not None and mark.epoch > epoch:
+            self.end(f"{tp.topic}/{tp.partition} was folded up to log epoch {mark.epoch}, and this log says {epoch}")
+        floor = mark.next_position if mark is not None and mark.epoch == epoch else 0
+        wire = self.settings.wire
+        log_end = wire.last_position() + 1 if wire else end_offset
+        if log_end is not None and floor > log_end:
+            self.end(
+                f"{tp.topic}/{tp.partition} ends at {log_end}, and {floor} was folded already: the log is another one under an old epoch"
+            )
+        self.ledger.begin(tp, floor, committed_offset)
+
+    async def commit_due(self) -> None:
+        """Waits for the moment of the next commit."""
+        await asyncio.sleep(self.settings.commit_interval_s)
+
+    async def finish(self) -> None:
+        """Takes no more input and commits what was folded."""
+        self.consumer.stop_flow()
+        self.flow_control.suspend()
+        await self.consumer.wait_empty()
+
+    async def _commit_offset(self, copy: Copy) -> None:
+        await self.consumer.commit_copy(copy)
+        if self.settings.wire is not None:
+            await self.settings.wire.remember(copy)
+
+    def _new_transport(self) -> LaneTransport:
+        return LaneTransport(self.conf.broker_consumer, self)
+
+    def _new_producer_transport(self) -> LaneTransport:
+        return LaneTransport(self.conf.broker_producer, self)

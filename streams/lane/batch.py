@@ -1,0 +1,69 @@
+"""What the lane hands to an agent: one fetched batch of one partition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
+
+from faust.types import TP
+
+from streams.core.facts import Position
+
+#: Header that carries the journal's number of a record where the broker is only a wire.
+POSITION_HEADER: Final = "wst-position"
+
+
+class Input(NamedTuple):
+    """One record to fold."""
+
+    topic: str
+    position: Position
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Contiguous records of one partition, as the consumer fetched them.
+
+    Attributes:
+        era: counts how often reading began anew; a batch of an earlier era is read again and must not be folded.
+        records: aiokafka's records, in order.
+    """
+
+    tp: TP
+    era: int
+    records: Sequence[Any]
+
+
+class Positions:
+    """Says where a record stands in the log.
+
+    Args:
+        epoch: of the log.
+        from_header: the broker is a wire and the header says the position.
+    """
+
+    def __init__(self, epoch: int, *, from_header: bool) -> None:
+        self.epoch = epoch
+        self._from_header = from_header
+
+    def of(self, record: Any) -> Position:
+        """Position of one of aiokafka's records.
+
+        Raises:
+            KeyError, ValueError: the wire carries a record that never was in the journal: our own fault.
+        """
+        offset = int(dict(record.headers)[POSITION_HEADER]) if self._from_header else record.offset
+        return Position(self.epoch, record.partition, offset)
+
+    def inputs(self, batch: Batch) -> Iterator[tuple[int, Input]]:
+        """The batch's records with their offsets on the broker."""
+        for record in batch.records:
+            yield (
+                record.offset,
+                Input(batch.tp.topic, self.of(record), record.key, record.value, record.headers, record.timestamp),
+            )

@@ -1,0 +1,111 @@
+"""The commit, one partition at a time: copy, await the outputs, write the copy, commit the offset.
+
+The order is the whole point. An offset that is committed before its outputs or its values are durable loses them with
+the process; values that are durable before their outputs make the successor skip the records that would cause them again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final
+
+from faust.types import TP
+
+from streams.lane.durability import Copy, Durability
+from streams.lane.ending import End
+from streams.lane.lease import Lease
+from streams.lane.ledger import Ledger, Track
+from streams.lane.outputs import Outputs, Sent
+from streams.lane.progress import Progress
+from streams.lane.table import Table
+
+#: Longest stretch of encoding before other work gets its turn, s.
+_TURN_S: Final = 0.008
+
+#: Commits a copy's offset on the broker; raises when the group refuses.
+CommitOffset = Callable[[Copy], Awaitable[None]]
+
+
+class Committer:
+    """Commits what was folded; any failure ends the process, and its successor folds again.
+
+    Args:
+        tables: the table of each input topic that has one.
+    """
+
+    def __init__(
+        self,
+        *,
+        epoch: int,
+        tables: Mapping[str, Table[Any]],
+        ledger: Ledger,
+        outputs: Outputs,
+        durability: Durability,
+        commit_offset: CommitOffset,
+        lease: Lease,
+        progress: Progress,
+        end: End,
+    ) -> None:
+        self._epoch = epoch
+        self._tables = tables
+        self._ledger = ledger
+        self._outputs = outputs
+        self._durability = durability
+        self._commit_offset = commit_offset
+        self._lease = lease
+        self._progress = progress
+        self._end = end
+        self._one_at_a_time = asyncio.Lock()
+
+    async def commit(self) -> bool:
+        """Commits every partition that has come further; says whether any had."""
+        async with self._one_at_a_time:
+            done = [await self._commit_partition(tp) for tp in self._ledger.partitions()]
+        return any(done)
+
+    async def _commit_partition(self, tp: TP) -> bool:
+        track = self._ledger.get(tp)
+        if track is None or not track.uncommitted:
+            return False
+        started = time.perf_counter()
+        try:
+            copy, caused = await self._copy(tp, track)
+            await self._settle(tp, caused)
+            self._lease.check()
+            await self._durability.write(copy)
+            await self._commit_offset(copy)
+        except Exception as error:
+            self._end(f"the commit of {tp.topic}/{tp.partition} failed: {type(error).__name__}: {error}")
+        # Only now is anything forgotten: up to here a failure leaves the successor all of it.
+        if (table := self._tables.get(tp.topic)) is not None:
+            table.confirm(tp.partition, dict(copy.values))
+        track.committed_offset = copy.next_offset
+        self._progress.committed(tp, copy.next_offset, len(copy.values), time.perf_counter() - started)
+        return True
+
+    async def _copy(self, tp: TP, track: Track) -> tuple[Copy, list[Sent]]:
+        """Copies a partition between two slices; holds back its folding, not the rest of the worker."""
+        async with track.folding:
+            table = self._tables.get(tp.topic)
+            values: dict[bytes, bytes] = {}
+            turn_ends = time.perf_counter() + _TURN_S
+            for key in [] if table is None else table.dirty(tp.partition):
+                values[key] = table.take(tp.partition, key)  # type: ignore[union-attr]  # without a table there is no key
+                if time.perf_counter() > turn_ends:
+                    await asyncio.sleep(0)
+                    turn_ends = time.perf_counter() + _TURN_S
+            assert track.next_offset is not None
+            copy = Copy(tp, table.name if table else "", values, self._epoch, track.next_position, track.next_offset)
+            return copy, list(self._outputs.unsettled(tp))
+
+    async def _settle(self, tp: TP, caused: list[Sent]) -> None:
+        """Awaits every output caused up to the copy, no longer than the lease allows a delivery to take."""
+        if not caused:
+            return
+        _, late = await asyncio.wait(caused, timeout=self._lease.delivery_s)
+        if late:
+            raise TimeoutError(f"outputs were not delivered within {self._lease.delivery_s:g} s")
+        for sent in caused:
+            sent.result()

@@ -1,0 +1,82 @@
+"""A worker process of the lane for crash tests: folds tallies until it is told to stop, killed, or reaches a fault point."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from streams.lane import LaneApp, LaneSettings, Wire
+from streams.lane.durability import Copy
+from streams.lane.runner import run
+from tests.lane.tally import TallyFolder, tally_table
+
+
+def die_at(point: str) -> None:
+    """SIGKILL at the n-th passing of the scripted point `FAULT=point:n`."""
+    fault, _, count = os.environ.get("FAULT", "").partition(":")
+    if fault == point:
+        _passed[point] = _passed.get(point, 0) + 1
+        if _passed[point] == int(count or 1):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+_passed: dict[str, int] = {}
+
+
+def script_faults(app: LaneApp) -> None:
+    """Wraps the steps of a commit with the points at which a test lets the process die."""
+    durability: Any = app._durability
+    write = durability.write
+    commit_offset = app.committer._commit_offset
+
+    async def faulty_write(copy: Copy) -> None:
+        die_at("after-outputs")
+        if os.environ.get("FAULT", "").startswith("pause-before-write"):
+            Path(os.environ["PAUSED"]).touch()
+            while not Path(os.environ["PAUSED"] + ".go").exists():
+                await asyncio.sleep(0.01)
+        await write(copy)
+        die_at("after-changelog")
+
+    async def faulty_commit(copy: Copy) -> None:
+        await commit_offset(copy)
+        die_at("after-commit")
+
+    durability.write = faulty_write
+    app.committer._commit_offset = faulty_commit
+
+
+def tally_app(settings: LaneSettings, source: str, out: str) -> LaneApp:
+    app = LaneApp(settings)
+    table = tally_table()
+    app.reads(source, TallyFolder(table, out, app.outputs.send), table)
+    script_faults(app)
+    return app
+
+
+def main() -> None:
+    logging.basicConfig(level=os.environ.get("LOG", "WARNING"), format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    settings = LaneSettings(
+        app_id=os.environ["APP"],
+        brokers=os.environ["BROKERS"],
+        partitions=int(os.environ["PARTITIONS"]),
+        epoch=1,
+        commit_interval_s=float(os.environ.get("COMMIT_S", "0.2")),
+        session_s=float(os.environ.get("SESSION_S", "6")),
+        fetch_wait_ms=20,
+        wire=_wire(),
+    )
+    run(tally_app(settings, os.environ["SOURCE"], os.environ["OUT"]))
+
+
+def _wire() -> Wire | None:
+    return None
+
+
+if __name__ == "__main__":
+    main()
