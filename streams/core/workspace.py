@@ -225,7 +225,8 @@ def _observation(step: Step, seen: Observation) -> str:
         if before != REMOVED:
             remove(step, container, container.exit_reason)
         return APPLIED
-    container.name, container.service, container.image = ref.name, ref.service, ref.image or container.image
+    container.name, container.service = ref.name, ref.service
+    container.image = container.image or ref.image  # a listing shows a bare id once the tag has moved on
     _take_state(step, container, to, seen)
     settle(step, container, before, health)
     return APPLIED
