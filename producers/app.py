@@ -1,0 +1,168 @@
+"""The producer put together: settings → engines, outlet, control, loops; and its clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from producers.control import Control, JournalControl, KafkaControl
+from producers.engine import DockerEngine, Engine, EngineError, unreachable
+from producers.identity import DEFAULT_RULES, Policy
+from producers.publisher import JournalOutlet, Outlet
+from producers.store import Store
+from producers.watch import EngineWatch, Pace, identify
+from schemas.errors import SettingError, WstError
+from schemas.settings import Settings
+
+_log: Final = logging.getLogger("wst.producer")
+
+#: How long the start waits for earlier control records; a broker that is away must not keep a producer from journaling.
+_CONTROL_S: Final = 3.0
+#: For the last words when it ends, s.
+_GOODBYE_S: Final = 1.0
+
+
+def policy_of(settings: Settings) -> Policy:
+    """What is tracked and what may be stored."""
+    return Policy(tuple(settings.include), tuple(settings.exclude), tuple(settings.labels_include), DEFAULT_RULES)
+
+
+def pace_of(settings: Settings) -> Pace:
+    """How often."""
+    return Pace(settings.collect_interval, settings.sync_interval, settings.max_retries)
+
+
+def outlet_of(settings: Settings) -> Outlet:
+    """Where records go: the shared journal in an embedded tree, else Kafka behind a private outbox."""
+    if settings.journal is not None:
+        return JournalOutlet(settings.journal, settings.partitions, settings.topic_prefix)
+    from producers.kafka import client_arguments
+    from producers.outbox import KafkaOutlet
+
+    return KafkaOutlet(client_arguments(settings), settings.data_dir / "outbox.sqlite", settings.topic_prefix)
+
+
+def control_of(settings: Settings) -> Control:
+    """Where requests come from."""
+    if settings.journal is not None:
+        return JournalControl(settings.journal, settings.partitions, settings.topic_prefix)
+    from producers.kafka import client_arguments
+
+    return KafkaControl(client_arguments(settings), settings.topic_prefix)
+
+
+def connect(settings: Settings) -> list[Engine]:
+    """Connects to all engines.
+
+    Raises:
+        Unreachable: one of them does not answer.
+    """
+    return [DockerEngine(url) for url in settings.engines] or [DockerEngine()]
+
+
+async def run(
+    settings: Settings,
+    engines: Sequence[Engine],
+    *,
+    pace: Pace | None = None,
+    control: Control | None = None,
+    until: Callable[[], Awaitable[None]] | None = None,
+) -> None:
+    """Watches engines until SIGTERM, SIGINT, or what `until` waits for.
+
+    Raises:
+        WstError: an engine does not answer at the start, another producer watches it, or the journal takes nothing.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    store = Store(settings.data_dir)
+    outlet = outlet_of(settings)
+    watches: list[EngineWatch] = []
+    try:
+        for engine in engines:
+            watches.append(await _watch(engine, settings, pace or pace_of(settings), store, outlet, watches))
+        outlet.start()
+        await _run_until(stop, watches, control or control_of(settings), until)
+    finally:
+        await _end(watches, outlet)
+        store.close()
+
+
+async def _watch(
+    engine: Engine, settings: Settings, pace: Pace, store: Store, outlet: Outlet, others: Sequence[EngineWatch]
+) -> EngineWatch:
+    given_name = settings.engine_name if not others else None
+    try:
+        engine_id, name = await identify(engine, store, given_name)
+    except EngineError as error:
+        raise unreachable(engine.url, error) from error
+    for other in others:
+        origin = other.shared.origin
+        if origin.engine_id == engine_id:
+            where = f"{other.shared.calls.engine.url} and {engine.url}"
+            raise SettingError(f"WST_ENGINES names the engine {name} twice: {where}", "leave one out")
+        if origin.engine_name == name:
+            raise SettingError(
+                f"two engines are called {name}: {other.shared.calls.engine.url} and {engine.url}",
+                "run a producer for each, with its own WST_ENGINE_NAME and WST_DATA_DIR",
+            )
+    _log.info("watching the engine %s at %s (API %s)", name, engine.url, engine.api_version)
+    return EngineWatch(engine, (engine_id, name), policy_of(settings), pace, store, outlet, settings.topic_prefix)
+
+
+async def _run_until(
+    stop: asyncio.Event, watches: Sequence[EngineWatch], control: Control, until: Callable[[], Awaitable[None]] | None
+) -> None:
+    read = asyncio.Event()
+    tasks: list[asyncio.Future[None]] = [asyncio.create_task(_obey(control, watches, read), name="control")]
+    ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait(), name="stop")]
+    if until is not None:
+        ends.append(asyncio.ensure_future(until()))
+    try:
+        await asyncio.wait([*tasks, *ends, begin := asyncio.create_task(read.wait())], timeout=_CONTROL_S, return_when="FIRST_COMPLETED")
+        begin.cancel()
+        if not tasks[0].done():
+            tasks.extend(asyncio.create_task(watch.run(), name=watch.shared.origin.engine_name) for watch in watches)
+        await asyncio.wait([*tasks, *ends], return_when="FIRST_COMPLETED")
+        for task in tasks:
+            if task.done():
+                _raise_plainly(task)
+    finally:
+        for one in [*tasks, *ends]:
+            one.cancel()
+        await asyncio.gather(*tasks, *ends, return_exceptions=True)
+
+
+def _raise_plainly(task: asyncio.Future[None]) -> None:
+    """Raises what ended a task; of a group of errors the one that is for people."""
+    error = task.exception()
+    while isinstance(error, BaseExceptionGroup):
+        error = next((one for one in error.exceptions if isinstance(one, (WstError, BaseExceptionGroup))), error.exceptions[0])
+    if error is not None:
+        raise error
+
+
+async def _obey(control: Control, watches: Sequence[EngineWatch], read: asyncio.Event) -> None:
+    async for record in control.read():
+        if record is None:
+            read.set()
+            continue
+        for watch in watches:
+            watch.obey(record)
+
+
+async def _end(watches: Sequence[EngineWatch], outlet: Outlet) -> None:
+    """Says goodbye, so that a successor need not wait, and sends what waits."""
+    try:
+        async with asyncio.timeout(_GOODBYE_S):
+            for watch in watches:
+                await watch.say_alive(0)
+    except TimeoutError:
+        _log.info("no goodbye: the journal is busy")
+    for watch in watches:
+        watch.close()
+    await outlet.close()

@@ -1,0 +1,38 @@
+"""What one engine's producer did, counted; said in the log every minute."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from typing import Final
+
+_log: Final = logging.getLogger("wst.producer")
+
+
+class Counts:
+    """Counters by name.
+
+    `calls.*` engine calls by kind · `failures.*` calls that failed after all retries, `retries` · `skipped.*` events and
+    containers left out on purpose, by reason · `repeats` events heard twice · `events`, `samples`, `syncs` published ·
+    `ticks_skipped` ticks left out as the one before was not done · `dead_letters` · `reconnects` of the event stream.
+    """
+
+    def __init__(self, engine: str) -> None:
+        self._engine = engine
+        self._said: Counter[str] = Counter()
+        self.total: Counter[str] = Counter()
+
+    def add(self, name: str, by: int = 1) -> None:
+        """Counts."""
+        self.total[name] += by
+
+    def engine_calls(self) -> int:
+        """Calls of all kinds made to the engine."""
+        return sum(number for name, number in self.total.items() if name.startswith("calls."))
+
+    def say(self) -> None:
+        """Logs what was counted since it was last said."""
+        news = self.total - self._said
+        self._said = self.total.copy()
+        listed = " ".join(f"{name}={number}" for name, number in sorted(news.items()))
+        _log.info("engine %s, last minute: %s", self._engine, listed or "nothing")

@@ -1,0 +1,90 @@
+"""Inspects after events: what a start, an end or an update changed beyond the event itself."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Final
+
+from producers.engine import EngineError
+from producers.engine_json import InvalidMessage
+from producers.facts import details_fact
+from producers.record import inspected
+from producers.shared import Shared
+
+_log: Final = logging.getLogger("wst.producer")
+
+#: One call serves all events of a burst.
+_COALESCE_S: Final = 0.05
+#: A container in a restart loop is inspected at most so often.
+_APART_S: Final = 1.0
+
+
+class DetailCalls:
+    """Inspects of one engine that are due, coalesced and rate-limited by container."""
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._due: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+        self._news = asyncio.Event()
+
+    def due(self, container_id: str) -> None:
+        """Asks for an inspect soon."""
+        now = asyncio.get_running_loop().time()
+        self._due.setdefault(container_id, max(now + _COALESCE_S, self._last.get(container_id, 0.0) + _APART_S))
+        self._news.set()
+
+    async def run(self) -> None:
+        """Makes the calls until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await self._wait(min(self._due.values(), default=None))
+            now = loop.time()
+            ready = [container_id for container_id, at in self._due.items() if at <= now]
+            for container_id in ready:
+                del self._due[container_id]
+                self._last[container_id] = now
+            await asyncio.gather(*(self._inspect(container_id) for container_id in ready))
+            self._last = {container_id: at for container_id, at in self._last.items() if at > now - _APART_S}
+
+    async def _wait(self, until: float | None) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _inspect(self, container_id: str) -> None:
+        shared = self._shared
+        known = shared.registry.get(container_id)
+        if known is None:
+            return
+        heard = known.state_events
+        try:
+            answer = await shared.calls.inspect(container_id)
+            if answer is None:
+                return
+            details = inspected(answer)
+        except EngineError as error:
+            _log.warning("engine %s: an inspect failed (%s), the next sync tries again", shared.origin.engine_name, error)
+            return
+        except InvalidMessage as error:
+            await shared.refuse("inspect", answer, error)
+            return
+        async with shared.order:
+            known = shared.registry.get(container_id)
+            if known is None:
+                return
+            if known.state_events != heard:
+                # The answer lies between events: whatever it shows, the next one shows better.
+                known.details = details
+                self.due(container_id)
+                return
+            known.inspected(details)
+            fact = details_fact(
+                shared.origin, shared.at(known.last_event_ns), known.who, shared.registry.workspace_name(known.who), details.record
+            )
+            await shared.outlet.publish([fact])
+            shared.counts.add("details")

@@ -1,0 +1,231 @@
+"""The event loop of one engine: every container event becomes a fact once, in order; details follow by inspect."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Final
+
+from producers.details import DetailCalls
+from producers.engine import EngineError
+from producers.engine_json import InvalidMessage, mapping, time_ns
+from producers.facts import At, event_fact, presence_fact
+from producers.record import Happened, Skip, Who, event, inspected
+from producers.registry import DETAIL_ACTIONS, Known
+from producers.shared import Shared
+from producers.stream import Broken, EventReader, Subscribed
+from schemas.publish import Record
+
+_log: Final = logging.getLogger("wst.producer")
+
+_BATCH: Final = 256
+#: The engine's own ring holds 256 events of all types.
+_REMEMBERED: Final = 1_024
+_HEALTH_EXECS: Final = 2_048
+_REMEMBER_EVERY_S: Final = 1.0
+_AFTER_RENAME_S: Final = 0.5
+
+
+class EventLoop:
+    """Events of one engine.
+
+    Args:
+        want_sync: asks for a listing, with its cause.
+    """
+
+    def __init__(self, shared: Shared, want_sync: Callable[[str], None]) -> None:
+        self._shared = shared
+        self._want_sync = want_sync
+        self._last_event_ns, identities = shared.store.heard(shared.origin.engine_id)
+        self._heard: dict[str, None] = dict.fromkeys(identities)
+        self._health_execs: dict[str, None] = {}
+        self._reader = EventReader(shared.calls.engine, self._last_event_ns)
+        self._subscribed = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._changed = False
+        self._confirmed_at = 0.0
+        self._broken = False
+        #: A subscription whose continuity with the one before is not proven: events may be missing before it.
+        self.unproven = True
+        self.details = DetailCalls(shared)
+
+    async def run(self) -> None:
+        """Publishes facts until cancelled."""
+        self._reader.start()
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._remember_for_ever())
+                tasks.create_task(self.details.run())
+                while True:
+                    self._idle.set()
+                    batch = await self._reader.take(_BATCH)
+                    self._idle.clear()
+                    async with self._shared.order:
+                        await self._publish(batch)
+        finally:
+            self._reader.stop()
+            self._remember()
+
+    async def subscribed(self) -> None:
+        """Waits until the stream is open: only then a listing can be joined to it."""
+        await self._subscribed.wait()
+
+    async def settled(self, quiet_s: float) -> None:
+        """Waits a moment, then until all that was heard up to then is handed to the outlet."""
+        await asyncio.sleep(quiet_s)
+        # Another thread fills the queue, and this is waited for once a sync.
+        while not (self._idle.is_set() and self._reader.empty()):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+
+    def reconnect(self) -> None:
+        """Breaks the stream: the engine answers nothing else either."""
+        self._reader.reconnect()
+
+    async def _publish(self, batch: list[object]) -> None:
+        records: list[Record] = []
+        for item in batch:
+            if isinstance(item, Subscribed):
+                self._opened(item)
+            elif isinstance(item, Broken):
+                self._closed(item)
+            else:
+                records.extend(await self._records(item))
+        await self._shared.outlet.publish(records)
+        self._shared.counts.add("events", len(records))
+
+    def _opened(self, subscribed: Subscribed) -> None:
+        self.unproven = self.unproven or not subscribed.continues
+        if self._broken:
+            self._broken = False
+            self._shared.counts.add("reconnects")
+            _log.info("engine %s: the event stream is back", self._shared.origin.engine_name)
+            self._want_sync("reconnect")
+        self._subscribed.set()
+
+    def _closed(self, broken: Broken) -> None:
+        if not self._broken:
+            _log.warning("engine %s: the event stream broke (%s), reconnecting", self._shared.origin.engine_name, broken.error)
+        self._broken = True
+
+    async def _records(self, raw: object) -> list[Record]:
+        shared = self._shared
+        identity = _raw_identity(raw)
+        if identity in self._heard:
+            # The ring still has what was heard last, so nothing fell out of it in between.
+            self.unproven = False
+            shared.counts.add("repeats")
+            return []
+        try:
+            happened = event(raw, shared.rules)
+        except InvalidMessage as error:
+            await shared.refuse("event", raw, error)
+            return []
+        self._note(identity)
+        if isinstance(happened, Skip):
+            shared.counts.add(f"skipped.{happened.reason}")
+            return []
+        await self._keep_clock(happened.time_ns)
+        if await self._is_health_exec(happened):
+            shared.counts.add("skipped.health_exec")
+            return []
+        return self._facts(happened)
+
+    def _note(self, identity: str) -> None:
+        self._heard[identity] = None
+        if len(self._heard) > _REMEMBERED:
+            del self._heard[next(iter(self._heard))]
+        self._changed = True
+
+    def _facts(self, happened: Happened) -> list[Record]:
+        shared = self._shared
+        container_id = happened.who.container["id"]
+        before = shared.registry.get(container_id)
+        old = before.who if before else None
+        known = shared.registry.heard(happened.who, happened.action, happened.time_ns)
+        at = shared.at(happened.time_ns)
+        records = [event_fact(shared.origin, at, happened, shared.registry.workspace_name(happened.who))]
+        if old is not None and old.identity.workspace_id != happened.who.identity.workspace_id:
+            records[:0] = self._moved(old, known, at)
+        if happened.action in DETAIL_ACTIONS:
+            self.details.due(container_id)
+        return records
+
+    def _moved(self, old: Who, known: Known, at: At) -> list[Record]:
+        """A rename moves what is known only by its name to another workspace: it leaves there and joins here."""
+        shared = self._shared
+        # What the rename leaves open, above all health, a listing says once the event is old enough not to blur it.
+        asyncio.get_running_loop().call_later(_AFTER_RENAME_S, self._want_sync, "interval")
+        leave = presence_fact(shared.origin, at, old, shared.registry.workspace_name(old), None, present=False)
+        if known.state is None:
+            return [leave]
+        return [leave, presence_fact(shared.origin, at, known.who, shared.registry.workspace_name(known.who), known.state, present=True)]
+
+    async def _keep_clock(self, event_ns: int) -> None:
+        """An event clearly behind the clock is late, or the clock jumped back: the engine is asked which."""
+        shared = self._shared
+        now = asyncio.get_running_loop().time()
+        if shared.clock.is_behind(event_ns) and now - self._confirmed_at > 1.0:
+            self._confirmed_at = now
+            try:
+                engine_ns = time_ns((await shared.calls.info()).get("SystemTime"))
+            except EngineError:
+                engine_ns = None
+            if engine_ns is not None:
+                shared.advance(shared.clock.read(engine_ns))
+        shared.advance(shared.clock.saw(event_ns))
+        self._last_event_ns = event_ns
+
+    async def _is_health_exec(self, happened: Happened) -> bool:
+        """The exec of a health check looks like a user's: only the container's own test tells them apart."""
+        if not happened.action.startswith("exec_"):
+            return False
+        exec_id = happened.detail["exec_id"] or ""
+        if exec_id in self._health_execs:
+            return True
+        if not happened.command:
+            return False
+        known = self._shared.registry.get(happened.who.container["id"])
+        if known is None or known.details is None:
+            known = await self._inspect_now(happened)
+        if known is None or known.details is None or known.details.health_command != happened.command:
+            return False
+        self._health_execs[exec_id] = None
+        if len(self._health_execs) > _HEALTH_EXECS:
+            del self._health_execs[next(iter(self._health_execs))]
+        return True
+
+    async def _inspect_now(self, happened: Happened) -> Known | None:
+        container_id = happened.who.container["id"]
+        try:
+            answer = await self._shared.calls.inspect(container_id, retry=False)
+            if answer is None:
+                return None
+            details = inspected(answer)
+        except (EngineError, InvalidMessage):
+            return None  # a sign of activity too many does less harm than a stream that waits
+        known = self._shared.registry.heard(happened.who, happened.action, happened.time_ns)
+        known.details = details
+        return known
+
+    async def _remember_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_REMEMBER_EVERY_S)
+            self._remember()
+
+    def _remember(self) -> None:
+        if self._changed:
+            shared = self._shared
+            self._changed = False
+            shared.store.remember_heard(shared.origin.engine_id, self._last_event_ns, list(self._heard))
+            shared.store.remember_clock(shared.origin.engine_id, shared.clock)
+
+
+def _raw_identity(raw: object) -> str:
+    """What makes two raw events the same: time, type, action, actor, exec."""
+    message = mapping(raw)
+    actor = mapping(message.get("Actor"))
+    says: list[Any] = [message.get(key) for key in ("timeNano", "Type", "Action")]
+    says += [actor.get("ID"), mapping(actor.get("Attributes")).get("execID")]
+    return blake2b(repr(says).encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()

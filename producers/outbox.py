@@ -1,0 +1,179 @@
+"""Kafka behind an outbox: what must not be lost is journaled first and sent from there, in order.
+
+The journal (SQLite, private to the producer) bridges any outage of the broker and any death of the producer: a
+cursor says how far the broker has acknowledged, and what lies after it is sent again. Repeats are harmless, facts
+have an identity. Samples go past the journal through a bounded buffer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
+
+from producers.calls import backoff_s
+from producers.engine_json import MAX_LONG
+from producers.facts import fitting, too_large
+from schemas.journal import Entry, Journal
+from schemas.publish import Record
+from schemas.topics import MAX_RECORD_BYTES
+
+_log: Final = logging.getLogger("wst.producer")
+
+_CONSUMER: Final = "kafka"
+_BATCH: Final = 500
+_SAMPLES_BYTES: Final = 8 << 20
+_CLOSE_S: Final = 1.0
+_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordTooLargeError)
+
+
+class KafkaOutlet:
+    """Publishes to Kafka with acknowledgement of all replicas, idempotent.
+
+    Args:
+        client: arguments of aiokafka's clients: bootstrap_servers and security.
+        journal: file of the outbox.
+        prefix: of all topics.
+        samples_bytes: size of the buffer of samples.
+    """
+
+    def __init__(self, client: dict[str, Any], journal: Path, prefix: str, *, samples_bytes: int = _SAMPLES_BYTES) -> None:
+        self._client = client
+        self._prefix = prefix
+        self._journal = Journal(journal, 1)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        self._samples: deque[Record] = deque()
+        self._free_bytes = samples_bytes
+        self._news = asyncio.Event()
+        self._sender: asyncio.Task[None] | None = None
+        self._connected = False
+        self._sent_all = asyncio.Event()
+        self.dropped = 0
+
+    def start(self) -> None:
+        """Begins to send."""
+        self._sender = asyncio.create_task(self._send_for_ever(), name="outbox")
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Journals records; durable on return, sent as soon as the broker takes them.
+
+        Raises:
+            WstError: the disk is full or the outbox is gone.
+        """
+        if records:
+            await self._in_thread(self._journal.append, [fitting(self._prefix, record) for record in records])
+            self._sent_all.clear()
+            self._news.set()
+
+    async def offer(self, records: Sequence[Record]) -> None:
+        """Buffers samples; the oldest are dropped when the buffer is full."""
+        for record in records:
+            self._samples.append(record)
+            self._free_bytes -= record.size
+        while self._free_bytes < 0:
+            self._free_bytes += self._samples.popleft().size
+            self._count_drop()
+        self._news.set()
+
+    def _count_drop(self) -> None:
+        self.dropped += 1
+        if self.dropped & (self.dropped - 1) == 0:  # 1, 2, 4, 8 …: said, but never a flood
+            _log.warning("the broker is away and the buffer of samples is full: %d messages dropped so far", self.dropped)
+
+    async def _send_for_ever(self) -> None:
+        attempt = 0
+        while True:
+            producer = AIOKafkaProducer(
+                **self._client, acks="all", enable_idempotence=True, linger_ms=2, max_request_size=2 * MAX_RECORD_BYTES,
+                request_timeout_ms=10_000, retry_backoff_ms=100,
+            )  # fmt: skip
+            try:
+                await producer.start()
+                if attempt:
+                    _log.info("the broker is back")
+                attempt = 0
+                await self._drain(producer)
+            except (KafkaError, OSError) as error:
+                if attempt == 0:
+                    _log.warning("the broker does not take records (%r): facts wait in the outbox, samples in a buffer", error)
+                attempt += 1
+                await asyncio.sleep(backoff_s(attempt))
+            finally:
+                await _stop(producer)
+
+    async def _drain(self, producer: AIOKafkaProducer) -> None:
+        """Sends all there is, then waits for more; raises what the broker says."""
+        next_seq = await self._in_thread(self._cursor)
+        while True:
+            self._news.clear()
+            entries: list[Entry] = await self._in_thread(self._journal.read, next_seq - 1, _BATCH)
+            samples = [self._samples.popleft() for _ in range(min(len(self._samples), _BATCH))]
+            self._free_bytes += sum(record.size for record in samples)
+            waiting = [(record, await _send(producer, record)) for record in [*(e.record for e in entries), *samples]]
+            for record, future in waiting:
+                await self._acknowledged(producer, record, future)
+            if entries:
+                next_seq = entries[-1].seq + 1
+                await self._in_thread(self._advance, next_seq, {entry.record.topic for entry in entries})
+            elif not samples:
+                self._sent_all.set()
+                await self._news.wait()
+
+    async def _acknowledged(self, producer: AIOKafkaProducer, record: Record, future: asyncio.Future[Any]) -> None:
+        """Waits for one acknowledgement; a record the broker finds too large becomes a dead letter.
+
+        A batch is refused as a whole, so the record is tried alone first.
+        """
+        try:
+            await future
+        except _TOO_LARGE:
+            try:
+                await (await _send(producer, record))
+            except _TOO_LARGE:
+                await (await _send(producer, too_large(self._prefix, record)))
+
+    def _cursor(self) -> int:
+        return max((cursor.next_seq for cursor in self._journal.cursors() if cursor.consumer == _CONSUMER), default=1)
+
+    def _advance(self, next_seq: int, topics: set[str]) -> None:
+        self._journal.set_cursor(_CONSUMER, "", 0, next_seq)
+        for topic in topics:
+            self._journal.prune(topic, 0, next_seq, MAX_LONG)
+
+    async def _in_thread(self, call: Any, *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+
+    async def close(self) -> None:
+        """Sends what waits for a moment, then leaves the rest to the next start."""
+        if self._sender is not None:
+            try:
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._sent_all.wait()
+            except TimeoutError:
+                _log.info("records wait in the outbox for the next start")
+            self._sender.cancel()
+            await asyncio.gather(self._sender, return_exceptions=True)
+        await self._in_thread(self._journal.close)
+        self._thread.shutdown(wait=False)
+
+
+async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[Any]:
+    at, headers = record.timestamp_ms, list(record.headers)
+    sent: asyncio.Future[Any] = await producer.send(record.topic, record.value, record.key, timestamp_ms=at, headers=headers)
+    return sent
+
+
+async def _stop(producer: AIOKafkaProducer) -> None:
+    """Stops a client without waiting for a broker that is gone: the outbox has it all."""
+    try:
+        async with asyncio.timeout(_CLOSE_S):
+            await producer.stop()
+    except (TimeoutError, KafkaError) as error:
+        _log.debug("the Kafka client did not stop cleanly: %r", error)

@@ -1,0 +1,234 @@
+"""The sync loop of one engine: list, inspect what is new or different, settle, publish the listing.
+
+The engine's own time is taken first and stamps the listing; all events heard until it has settled are published
+before it; a container with an event around the listing is marked: its state there proves nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+from producers.engine import EngineError
+from producers.engine_json import InvalidMessage, Json, small, text, time_ns, whole
+from producers.events import EventLoop
+from producers.facts import At, snapshot_records
+from producers.record import Details, Seen, Skip, inspected, listed
+from producers.shared import Shared
+
+_log: Final = logging.getLogger("wst.producer")
+
+_SETTLE_S: Final = 0.2
+#: Events this little before the listing make an entry unsettled too: the engine tells an event apart from the change itself, ns.
+_HAIR_NS: Final = 100_000_000
+_REQUESTS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A sync to be made.
+
+    Attributes:
+        cause: symbol of the schema's enum SyncCause.
+        request_id: request it answers; empty when none.
+        expires_at_ns: not to be made after, the producer's clock, ns since the Unix epoch; None: no end.
+    """
+
+    cause: str
+    request_id: str = ""
+    expires_at_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """An inspect made for a sync.
+
+    Attributes:
+        state_events: events heard of the container before the call: after another one the answer is stale.
+    """
+
+    details: Details
+    state_events: int
+
+
+class SyncLoop:
+    """Listings of one engine, every interval and on demand.
+
+    Args:
+        interval_s: between two listings, s; settable while it runs.
+    """
+
+    def __init__(self, shared: Shared, interval_s: float) -> None:
+        self._shared = shared
+        self.interval_s = interval_s
+        self.host: Json = {"host_cpus": 0, "host_memory_bytes": 0}
+        self._wanted: deque[Wanted] = deque(maxlen=_REQUESTS)
+        self._news = asyncio.Event()
+        self._first = asyncio.Event()
+        self._failures = 0
+        self._failing = False
+        self._watched_since_ns = shared.store.watched_since(shared.origin.engine_id)
+
+    def want(self, wanted: Wanted) -> None:
+        """Asks for a sync; several requests are answered one by one, other causes together."""
+        if wanted.request_id or all(other.request_id for other in self._wanted):
+            self._wanted.append(wanted)
+        self._news.set()
+
+    def set_interval(self, interval_s: float) -> None:
+        """Changes the interval from now on."""
+        self.interval_s = interval_s
+        self._news.set()
+
+    async def synced(self) -> None:
+        """Waits for the first listing."""
+        await self._first.wait()
+
+    async def run(self, events: EventLoop) -> None:
+        """Lists until cancelled."""
+        loop = asyncio.get_running_loop()
+        await events.subscribed()
+        self.want(Wanted("start"))
+        last = loop.time()
+        while True:
+            while not self._wanted and loop.time() < last + self.interval_s:
+                await self._wait(last + self.interval_s)
+            wanted = self._wanted.popleft() if self._wanted else Wanted("interval")
+            if wanted.expires_at_ns is not None and wanted.expires_at_ns < self._shared.now_ns():
+                self._shared.counts.add("expired_requests")
+                continue
+            # Kept in step, unless it fell behind by more than an interval.
+            last = max(last + self.interval_s, loop.time() - self.interval_s) if wanted.cause == "interval" else loop.time()
+            await self._guarded(wanted, events)
+
+    async def _wait(self, until: float) -> None:
+        self._news.clear()
+        try:
+            async with asyncio.timeout_at(until):
+                await self._news.wait()
+        except TimeoutError:
+            return
+
+    async def _guarded(self, wanted: Wanted, events: EventLoop) -> None:
+        """One sync; a failed one is told by the next listing's `failures`, and the loop goes on."""
+        name = self._shared.origin.engine_name
+        try:
+            await self._sync(wanted, events)
+        except EngineError as error:
+            self._failures += 1
+            if not self._failing:
+                _log.error("engine %s: a sync failed after all retries (%s); trying again every %gs", name, error, self.interval_s)
+            self._failing = True
+            events.reconnect()
+        else:
+            if self._failing:
+                _log.info("engine %s: syncs succeed again", name)
+            self._failing = False
+
+    async def _sync(self, wanted: Wanted, events: EventLoop) -> None:
+        shared = self._shared
+        begin = asyncio.get_running_loop().time()
+        info = await shared.calls.info()
+        told = time_ns(info.get("SystemTime"))
+        listed_at_ns = told if told is not None else shared.now_ns()
+        async with shared.order:
+            shared.advance(shared.clock.read(listed_at_ns))
+        seen = [entry for raw in await shared.calls.list() if (entry := await self._read(raw)) is not None]
+        inspects = await self._inspect_what_is_new(seen)
+        duration_ms = round((asyncio.get_running_loop().time() - begin) * 1000)
+        await events.settled(_SETTLE_S)
+        async with shared.order:
+            if events.unproven or self._watched_since_ns is None:
+                events.unproven = False
+                self._watched_since_ns = listed_at_ns
+                shared.store.remember_watched_since(shared.origin.engine_id, listed_at_ns)
+            entries = self._entries(seen, inspects, listed_at_ns)
+            self.host = {"host_cpus": small(info.get("NCPU")) or 0, "host_memory_bytes": whole(info.get("MemTotal")) or 0}
+            header = self.host | {
+                "cause": wanted.cause,
+                "request_id": wanted.request_id,
+                "sync_interval_ms": round(self.interval_s * 1000),
+                "duration_ms": duration_ms,
+                "failures": self._failures,
+                "watched_since_ns": self._watched_since_ns,
+                "engine_version": (text(info.get("ServerVersion")) or "")[:64],
+                "api_version": shared.calls.engine.api_version[:32],
+            }
+            at = At(shared.clock.generation, listed_at_ns, shared.now_ns())
+            await shared.outlet.publish(snapshot_records(shared.origin, at, header, entries))
+            self._failures = 0
+            self._first.set()
+            shared.counts.add("syncs")
+
+    async def _read(self, raw: object) -> Seen | None:
+        try:
+            seen = listed(raw, self._shared.rules)
+        except InvalidMessage as error:
+            self._failures += 1
+            await self._shared.refuse("list", raw, error)
+            return None
+        if isinstance(seen, Skip):
+            self._shared.counts.add(f"skipped.listed_{seen.reason}")
+            return None
+        return seen
+
+    async def _inspect_what_is_new(self, seen: list[Seen]) -> dict[str, Inspected]:
+        """Inspects by container id, of those first seen, started, updated or found different."""
+        registry = self._shared.registry
+        due: list[str] = []
+        for entry in seen:
+            container_id = entry.who.container["id"]
+            known = registry.get(container_id)
+            if not registry.is_gone(container_id) and (known is None or registry.needs_inspect(known, entry.state)):
+                due.append(container_id)
+        found = await asyncio.gather(*(self._inspect(container_id) for container_id in due))
+        return {container_id: one for container_id, one in zip(due, found, strict=True) if one is not None}
+
+    async def _inspect(self, container_id: str) -> Inspected | None:
+        shared = self._shared
+        known = shared.registry.get(container_id)
+        heard = known.state_events if known else 0
+        try:
+            answer = await shared.calls.inspect(container_id)
+            if answer is None:
+                return None
+            details = inspected(answer)
+        except EngineError:
+            self._failures += 1
+            return None
+        except InvalidMessage as error:
+            self._failures += 1
+            await shared.refuse("inspect", answer, error)
+            return None
+        return Inspected(details, heard)
+
+    def _entries(self, seen: list[Seen], inspects: dict[str, Inspected], listed_at_ns: int) -> list[Json]:
+        registry = self._shared.registry
+        entries: list[Json] = []
+        for entry in seen:
+            container_id = entry.who.container["id"]
+            if registry.is_gone(container_id):
+                continue
+            known = registry.get(container_id)
+            settled = known is None or known.last_state_event_ns < listed_at_ns - _HAIR_NS
+            known = registry.listed(entry, settled=settled)
+            inspect = inspects.get(container_id)
+            if inspect is not None and inspect.state_events == known.state_events:
+                known.inspected(inspect.details)
+            entries.append(
+                {
+                    "workspace_id": entry.who.identity.workspace_id,
+                    "workspace_name": registry.workspace_name(entry.who),
+                    "container": entry.who.container,
+                    "state": entry.state,
+                    "health": entry.health,
+                    "unsettled": not settled,
+                    "created_at_ns": entry.created_at_ns,
+                    "inspect": inspect.details.record if inspect else None,
+                }
+            )
+        registry.keep_only((entry.who.container["id"] for entry in seen), listed_at_ns)
+        return entries

@@ -1,0 +1,114 @@
+"""The engine's event stream, read by a thread that reconnects and hands over through a bounded queue."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from dataclasses import dataclass
+from typing import Final
+
+from producers.calls import backoff_s
+from producers.engine import Engine, EngineError, Events
+from producers.engine_json import mapping, whole
+
+#: Raw messages handed over and not yet taken; when it is full the thread waits, and the engine buffers 1,024 more.
+_QUEUE: Final = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The stream is open.
+
+    Attributes:
+        continues: the stream before was merely silent and its successor takes over within milliseconds.
+    """
+
+    continues: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """The stream broke, or could not be opened; another attempt follows."""
+
+    error: str
+
+
+class EventReader:
+    """Reads events in a thread: the SDK's stream blocks.
+
+    Args:
+        since_ns: begin, engine's clock, ns since the Unix epoch; None: from now on.
+    """
+
+    def __init__(self, engine: Engine, since_ns: int | None) -> None:
+        self._engine = engine
+        self._since_ns = since_ns
+        self._queue: queue.Queue[object] = queue.Queue(_QUEUE)
+        self._loop = asyncio.get_running_loop()
+        self._news = asyncio.Event()
+        self._stop = threading.Event()
+        self._stream: Events | None = None
+        self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
+
+    def start(self) -> None:
+        """Begins to read."""
+        self._thread.start()
+
+    async def take(self, limit: int) -> list[object]:
+        """Waits for something and takes up to `limit` of it: raw messages, Subscribed, Broken."""
+        while self._queue.empty():
+            self._news.clear()
+            if self._queue.empty():
+                await self._news.wait()
+        taken: list[object] = []
+        while len(taken) < limit and not self._queue.empty():
+            taken.append(self._queue.get_nowait())
+        return taken
+
+    def empty(self) -> bool:
+        """Nothing waits to be taken."""
+        return self._queue.empty()
+
+    def reconnect(self) -> None:
+        """Breaks the present stream: the engine answers nothing else either."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def stop(self) -> None:
+        """Ends the thread as soon as it notices."""
+        self._stop.set()
+        self.reconnect()
+
+    def _run(self) -> None:
+        attempt = 0
+        continues = False
+        while not self._stop.is_set():
+            try:
+                self._stream = self._engine.events(self._since_ns)
+                attempt = 0
+                self._hand_over(Subscribed(continues))
+                for raw in self._stream:
+                    self._hand_over(raw)
+                    self._since_ns = max(whole(mapping(raw).get("timeNano")) or 0, self._since_ns or 0) or None
+                    if self._stop.is_set():
+                        return
+            except EngineError as error:
+                continues = error.silent
+                if not continues:
+                    self._hand_over(Broken(str(error)))
+            finally:
+                self.reconnect()
+                self._stream = None
+            if not continues:
+                self._stop.wait(backoff_s(attempt))
+                attempt += 1
+
+    def _hand_over(self, item: object) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=0.5)
+            except queue.Full:
+                continue
+            self._loop.call_soon_threadsafe(self._news.set)
+            return

@@ -1,0 +1,165 @@
+"""One engine watched: its identity, and the three loops that share it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from producers.calls import Calls
+from producers.control import control_record
+from producers.counts import Counts
+from producers.engine import Engine
+from producers.engine_json import Json, text
+from producers.events import EventLoop
+from producers.facts import Origin
+from producers.identity import Policy
+from producers.publisher import Outlet
+from producers.record import Rules
+from producers.registry import Registry
+from producers.shared import Shared
+from producers.snapshots import SyncLoop, Wanted
+from producers.stats import StatsLoop
+from producers.store import Store
+from schemas.errors import Refused
+
+_log: Final = logging.getLogger("wst.producer")
+
+_ALIVE_EVERY_S: Final = 10.0
+_SAY_EVERY_S: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often.
+
+    Attributes:
+        collect_s, sync_s: intervals, s.
+        max_retries: further attempts of a failing engine call.
+    """
+
+    collect_s: float = 10.0
+    sync_s: float = 30.0
+    max_retries: int = 3
+
+
+async def identify(engine: Engine, store: Store, given_name: str | None) -> tuple[str, str]:
+    """The engine's id and name; both are remembered, as names qualify ids and Podman invents an id at every call."""
+    calls = Calls(engine, Counts(engine.url), 1)
+    try:
+        first, second = text((info := await calls.info()).get("ID")), text((await calls.info()).get("ID"))
+    finally:
+        calls.close()
+    known = store.engine(engine.url)
+    stable = first is not None and first == second
+    engine_id = first if stable and first else (known[0] if known else secrets.token_hex(16))
+    same = known is not None and known[0] == engine_id
+    name = given_name or (known[1] if known and same else text(info.get("Name")) or socket.gethostname())
+    store.remember_engine(engine.url, engine_id, name)
+    return engine_id, name
+
+
+class EngineWatch:
+    """The loops of one engine.
+
+    Args:
+        given: id and name of the engine.
+    """
+
+    def __init__(
+        self, engine: Engine, given: tuple[str, str], policy: Policy, pace: Pace, store: Store, outlet: Outlet, prefix: str
+    ) -> None:
+        engine_id, name = given
+        counts = Counts(name)
+        origin = Origin(prefix, engine_id, name, store.producer_id)
+        rules = Rules(name, policy, store.hash_command)
+        self.shared = Shared(
+            Calls(engine, counts, pace.max_retries), origin, rules, Registry(engine_id), outlet, store, counts, store.clock(engine_id)
+        )
+        self.syncs = SyncLoop(self.shared, pace.sync_s)
+        self.stats = StatsLoop(self.shared, self.syncs, pace.collect_s)
+        self.events = EventLoop(self.shared, lambda cause: self.syncs.want(Wanted(cause)))
+        self._began_ns = self.shared.now_ns()
+        self._first_here = False
+        self._answered: set[str] = set()
+
+    async def run(self) -> None:
+        """Watches until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.events.run(), name="events")
+            tasks.create_task(self.syncs.run(self.events), name="syncs")
+            tasks.create_task(self.stats.run(), name="stats")
+            tasks.create_task(self._say_for_ever(), name="counts")
+            tasks.create_task(self._live(), name="alive")
+
+    def close(self) -> None:
+        """Lets go of the engine."""
+        self.shared.calls.close()
+        self.shared.calls.engine.close()
+
+    async def _say_for_ever(self) -> None:
+        while True:
+            await asyncio.sleep(_SAY_EVERY_S)
+            self.shared.counts.say()
+
+    async def _live(self) -> None:
+        while True:
+            await self.say_alive(_ALIVE_EVERY_S)
+            await asyncio.sleep(_ALIVE_EVERY_S)
+
+    async def say_alive(self, for_s: float) -> None:
+        """Tells other producers that this engine is watched; for 0 s: no longer."""
+        origin = self.shared.origin
+        section = {
+            "producer_id": origin.producer_id,
+            "engine_name": origin.engine_name,
+            "host": socket.gethostname(),
+            "interval_ms": round(for_s * 1000),
+        }
+        await self.shared.outlet.publish([control_record(origin.prefix, origin.engine_id, "producer", section, self.shared.now_ns())])
+
+    def obey(self, record: Json) -> None:
+        """Takes in a control record.
+
+        Raises:
+            Refused: another producer was first at this engine.
+        """
+        origin = self.shared.origin
+        if record["target"] not in (origin.engine_id, "*"):
+            return
+        section = record.get(record["kind"]) or {}
+        if record["kind"] == "producer":
+            self._meet(section, record["written_at_ns"])
+        elif record["kind"] == "interval":
+            self._set_interval(section["name"], section["interval_ms"] / 1000)
+        elif record["kind"] == "sync_request" and section["id"] not in self._answered:
+            self._answered.add(section["id"])
+            self.syncs.want(Wanted("request", section["id"], section["expires_at_ns"]))
+
+    def _meet(self, section: Json, written_at_ns: int) -> None:
+        """Two producers of one engine read the same topic, so both agree on who was first: the other goes."""
+        if section["producer_id"] == self.shared.origin.producer_id:
+            self._first_here = self._first_here or written_at_ns >= self._began_ns
+            return
+        alive_until_ns = written_at_ns + 3 * section["interval_ms"] * 1_000_000
+        if section["interval_ms"] == 0 or alive_until_ns < self.shared.now_ns():
+            return
+        if self._first_here:
+            _log.warning("engine %s: another producer (on %s) tried to watch it too", self.shared.origin.engine_name, section["host"])
+            return
+        raise Refused(
+            f"another producer (on {section['host']}) watches the engine {self.shared.origin.engine_name}",
+            f"stop that one, or wait {3 * section['interval_ms'] // 1000} s after its end",
+        )
+
+    def _set_interval(self, name: str, interval_s: float) -> None:
+        changers: dict[str, Callable[[float], None]] = {"collect": self.stats.set_interval, "sync": self.syncs.set_interval}
+        if name in changers and 0.5 <= interval_s <= 3600:
+            changers[name](interval_s)
+            _log.info("engine %s: %s interval is %gs now", self.shared.origin.engine_name, name, interval_s)
+        else:
+            _log.warning("an interval %r of %gs was asked for and makes no sense", name[:20], interval_s)
