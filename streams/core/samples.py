@@ -19,6 +19,8 @@ COLUMNS: Final = (
 Row = tuple[int, ...]
 """One value per column; -1: not known."""
 
+READ_NS: Final = COLUMNS.index("read_ns")
+
 FOLDED: Final = "folded"
 FOLDED_LATE: Final = "folded_late"
 BASELINE: Final = "baseline"

@@ -14,9 +14,9 @@ from zlib import crc32
 
 from streams.core.counters import NAMESPACE, READ_NS, Reading, reading
 from streams.core.facts import Position
-from streams.core.rates import Host, Namespaces, derive, gauges, host, nothing_known, plausible
-from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, pack
-from streams.core.window_set import DEFAULT, Folded, Policy, WindowSet, window_record
+from streams.core.rates import Namespaces, derive, gauges, host, nothing_known, plausible
+from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, Row, pack
+from streams.core.window_set import DEFAULT, Policy, WindowSet, window_record
 from streams.core.windows import DAY_NS, HOUR_NS
 
 Record = dict[str, Any]
@@ -76,12 +76,8 @@ def fold_tick(
     engine = _engine(state, tick)
     outputs = []
     if readings:
-        highest_ns = engine.highest_ns
-        derived, folded = _judge(engine, tick, readings, record_timestamp_ms, policy)
+        derived = _judge(engine, tick, readings, record_timestamp_ms, policy)
         outputs.append(_record(state, engine, "samples", samples=derived, part=tick["part"]))
-        if folded:
-            engine.windows.add(folded, tick["part"] == 0)
-        engine.highest_ns = max(highest_ns, engine.highest_ns)
     if engine.highest_ns >= engine.windows.due_ns:
         outputs += _publish(state, engine, policy)
         _let_go(state, engine, policy)
@@ -130,16 +126,16 @@ def _engine(state: UsageState, tick: Mapping[str, Any]) -> EngineUsage:
 
 def _judge(
     engine: EngineUsage, tick: Mapping[str, Any], readings: list[Reading], record_timestamp_ms: int, policy: Policy
-) -> tuple[list[Record], list[Folded]]:
-    """Derived samples of a tick in its order, and those of them that go into windows."""
-    machine = _machine(tick, policy)
+) -> list[Record]:
+    """Derived samples of a tick in its order; those that were folded are in their windows then."""
+    machine = host(tick["host_cpus"], tick["host_memory_bytes"], _patience_ns(tick["interval_ms"], policy))
     latest_ns = record_timestamp_ms * 1_000_000 + policy.ahead_ns
     closed_before = engine.windows.closed_before(engine.highest_ns, policy)
     refused_before = engine.windows.refused_before(engine.highest_ns, policy)
     known, namespaces, stale = engine.readings, engine.namespaces, tick["generation"] < engine.generation
-    highest_ns = 0
     derived: list[Record] = []
-    folded: list[Folded] = []
+    rows: list[Row] = []
+    containers: list[str] = []
     for sample, now in zip(tick["samples"], readings, strict=True):
         container_id = sample["container_id"]
         read_ns = now[READ_NS]
@@ -148,34 +144,35 @@ def _judge(
             outcome, row = FUTURE, nothing_known(read_ns)
         elif not plausible(now, machine):
             outcome, row = ABSURD, nothing_known(read_ns)
-        elif stale or (before is not None and read_ns <= before[READ_NS]):
-            outcome, row = OUT_OF_ORDER, gauges(now, machine)
-        else:
-            known[container_id] = now
-            highest_ns = max(highest_ns, read_ns)
-            if before is None:
-                outcome, row = BASELINE, gauges(now, machine)
+        elif before is None or stale or read_ns <= before[READ_NS]:
+            outcome, row = (BASELINE if before is None and not stale else OUT_OF_ORDER), gauges(now, machine)
+            if outcome is BASELINE:
+                known[container_id] = now
                 if now[NAMESPACE] > 0:
                     namespaces.setdefault(now[NAMESPACE], now)
-            else:
-                outcome, row = derive(before, now, machine, namespaces)
-                if outcome is FOLDED:
-                    if read_ns < closed_before:
-                        outcome = LATE if read_ns < refused_before else FOLDED_LATE
-                    if outcome is not LATE:
-                        folded.append(Folded(row, container_id, outcome))
+        else:
+            outcome, row = derive(before, now, machine, namespaces)
+            known[container_id] = now
+            if outcome is FOLDED:
+                if read_ns < closed_before:
+                    outcome = LATE if read_ns < refused_before else FOLDED_LATE
+                if outcome is not LATE:
+                    rows.append(row)
+                    containers.append(container_id)
+        if read_ns > engine.highest_ns and outcome is not FUTURE and outcome is not ABSURD:
+            engine.highest_ns = read_ns
         derived.append({
-            "container_id": container_id, "container_name": sample["container_name"], "service": sample["service"],
+            "container_id": container_id, "container_name": sample["container_name"], "service": sample["service"] or "",
             "outcome": outcome, "derived": pack(*row),
         })  # fmt: skip
-    engine.highest_ns = max(engine.highest_ns, highest_ns)
-    return derived, folded
+    if rows:
+        engine.windows.add(rows, containers, closed_before, first_part=tick["part"] == 0)
+    return derived
 
 
-def _machine(tick: Mapping[str, Any], policy: Policy) -> Host:
+def _patience_ns(interval_ms: int, policy: Policy) -> int:
     # An interval is never longer than an hour, so that a window never takes in more than the hour before it.
-    patience_ns = min(max(policy.gap_ns, 3_000_000 * tick["interval_ms"]), HOUR_NS)
-    return host(tick["host_cpus"], tick["host_memory_bytes"], patience_ns)
+    return min(max(policy.gap_ns, 3_000_000 * interval_ms), HOUR_NS)
 
 
 def _publish(state: UsageState, engine: EngineUsage, policy: Policy) -> list[Record]:

@@ -5,11 +5,11 @@ Lateness is judged by the engine's own highest time, so one host with a fast clo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from streams.core.samples import FOLDED_LATE, Row
+from streams.core.samples import READ_NS, Row
 from streams.core.windows import DAY_NS, HOUR_NS, NUMBERS, Window, merged
 
 SECOND_NS: Final = 10**9
@@ -46,14 +46,6 @@ class Slot:
     published_at_ns: int = 0
 
 
-class Folded(NamedTuple):
-    """One sample on its way into its window."""
-
-    row: Row
-    container_id: str
-    outcome: str
-
-
 class Due(NamedTuple):
     """A window to publish."""
 
@@ -77,27 +69,34 @@ class WindowSet:
     due_ns: int = 0
     """Engine time of the next publication."""
 
-    def add(self, samples: list[Folded], first_part: bool) -> None:
-        """Adds one tick's folded samples, each to the hour of its reading."""
-        start = samples[0].row[0] // HOUR_NS * HOUR_NS
-        end = start + HOUR_NS
-        if all(start <= sample.row[0] < end for sample in samples):
-            self._add(start, samples, first_part)
-            return
-        by_hour: dict[int, list[Folded]] = {}
-        for sample in samples:
-            by_hour.setdefault(sample.row[0] // HOUR_NS * HOUR_NS, []).append(sample)
-        for start, part in by_hour.items():
-            self._add(start, part, first_part)
+    def add(self, rows: Sequence[Row], containers: Sequence[str], closed_before: int, *, first_part: bool) -> None:
+        """Adds one tick's folded rows and the containers they are of, each to the hour of its reading.
 
-    def _add(self, start: int, samples: list[Folded], first_part: bool) -> None:
+        `closed_before`: as of before the tick. Lateness is the hour's, so all that one tick brings to an hour is late, or nothing.
+        """
+        start = rows[0][READ_NS] // HOUR_NS * HOUR_NS
+        end = start + HOUR_NS
+        for row in rows:
+            if not start <= row[READ_NS] < end:
+                break
+        else:
+            self._hour(start).add(rows, containers, len(rows) if end <= closed_before else 0, first_part)
+            return
+        by_hour: dict[int, tuple[list[Row], list[str]]] = {}
+        for row, container_id in zip(rows, containers, strict=True):
+            part = by_hour.setdefault(row[READ_NS] // HOUR_NS * HOUR_NS, ([], []))
+            part[0].append(row)
+            part[1].append(container_id)
+        for start, (some, ids) in by_hour.items():
+            self._hour(start).add(some, ids, len(some) if start + HOUR_NS <= closed_before else 0, first_part)
+
+    def _hour(self, start: int) -> Window:
         slot = self.hours.get(start)
         if slot is None:
             slot = self.hours[start] = Slot(Window())
             self.days.setdefault(start // DAY_NS * DAY_NS, Slot(Window()))
             self.due_ns = 0
-        rows, containers, outcomes = zip(*samples, strict=True)
-        slot.window.add(rows, containers, outcomes.count(FOLDED_LATE), first_part)
+        return slot.window
 
     def closed_before(self, highest_ns: int, policy: Policy) -> int:
         """Readings before this are for a closed window."""
@@ -159,15 +158,14 @@ def _publish(slot: Slot, due: Due, at_ns: int) -> Due:
 
 def window_record(due: Due) -> dict[str, Any]:
     """A window as the schema `usage` has it."""
-    values = dict(zip(NUMBERS, due.window.numbers(), strict=True))
-    values |= {
-        "grain": due.grain,
-        "container_id": None,
-        "start_ms": due.start_ns // 1_000_000,
-        "final": due.final,
-        "cpu_millipercent_last": due.window.cpu_last[1],
-        "memory_used_bytes_last": due.window.memory_last[1],
-        "container_count": len(due.window.containers),
-        "sketches": {},
-    }
-    return values
+    window = due.window
+    record: dict[str, Any] = dict(zip(NUMBERS, window.numbers(), strict=True))
+    record["grain"] = due.grain
+    record["container_id"] = None
+    record["start_ms"] = due.start_ns // 1_000_000
+    record["final"] = due.final
+    record["cpu_millipercent_last"] = window.cpu_last[1]
+    record["memory_used_bytes_last"] = window.memory_last[1]
+    record["container_count"] = len(window.containers)
+    record["sketches"] = {}
+    return record

@@ -67,7 +67,7 @@ class Window:
     memory_last: Last = NONE_YET
     containers: set[str] = field(default_factory=set)
 
-    def add(self, rows: Sequence[Row], containers: Iterable[str], late_count: int = 0, first_part: bool = True) -> None:
+    def add(self, rows: Sequence[Row], containers: Iterable[str], late_count: int, first_part: bool) -> None:
         """Adds the folded samples of one tick that belong here: at least one."""
         (
             read_ns, interval_ns, cpu_ns, _, _, _, cpu, used, _, _, held, _, _, rx, tx, read, written, throttled, faults, *_
@@ -120,9 +120,10 @@ class Window:
         self.memory_last = max(self.memory_last, other.memory_last)
         self.containers |= other.containers
 
-    def numbers(self) -> list[int]:
+    def numbers(self) -> tuple[int, ...]:
         """The values of `NUMBERS`, each within 64 bits."""
-        return [min(value, LARGEST) for value in _numbers(self)]
+        values = _numbers(self)
+        return values if max(values) <= LARGEST else tuple(min(value, LARGEST) for value in values)
 
 
 _numbers: Final = attrgetter(*NUMBERS)
