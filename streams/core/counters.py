@@ -30,14 +30,10 @@ Reading = tuple[int, ...]
 """One value per name of `READ`; -1: the engine did not say. A tuple, not an object: it is made for every sample."""
 
 READ_NS: Final = READ.index("read_ns")
-ONLINE_CPUS: Final = READ.index("online_cpus")
-MEMORY_USAGE: Final = READ.index("memory_usage_bytes")
-MEMORY_LIMIT: Final = READ.index("memory_limit_bytes")
 RX: Final = READ.index("network_rx_bytes")
 TX: Final = READ.index("network_tx_bytes")
 INTERFACES: Final = READ.index("interfaces_hash")
 NAMESPACE: Final = READ.index("network_namespace")
-MEASURED: Final = slice(0, INTERFACES)
 
 PACKED_BYTES: Final = 8 * len(COLUMNS)
 # Skipping in C what the fold does not read halves the cost of unpacking.
@@ -50,8 +46,6 @@ def reading(packed: bytes) -> Reading:
     Raises:
         InvalidMessage: no whole number of 64-bit integers.
     """
-    if len(packed) < PACKED_BYTES:
-        packed = packed.ljust(PACKED_BYTES, b"\xff") if len(packed) % 8 == 0 else packed
     if len(packed) % 8:
         raise InvalidMessage("bad_counters", f"{len(packed)} bytes of counters are no whole number of 64-bit integers")
-    return _UNPACK(packed)
+    return _UNPACK(packed if len(packed) >= PACKED_BYTES else packed.ljust(PACKED_BYTES, b"\xff"))

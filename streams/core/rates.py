@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from streams.core.counters import INTERFACES, MEASURED, MEMORY_LIMIT, MEMORY_USAGE, ONLINE_CPUS, READ_NS, RX, TX, Reading
+from streams.core.counters import INTERFACES, READ_NS, RX, TX, Reading
 from streams.core.samples import ABSURD, COLUMNS, FOLDED, GAP, RESET, Row
 
 MAX_VALUE: Final = 1 << 62
@@ -60,11 +60,32 @@ def plausible(now: Reading, host: Host) -> bool:
 
     A memory limit may be anything: "unlimited" is written as huge numbers, and it is bounded by the host where it is used.
     """
-    if min(now) < -1 or now[READ_NS] <= 0:
-        return False
-    if max(now[MEASURED]) > MAX_VALUE and max(*now[:MEMORY_LIMIT], *now[MEMORY_LIMIT + 1 : MEASURED.stop]) > MAX_VALUE:
-        return False
-    return now[ONLINE_CPUS] <= MAX_CPUS and now[MEMORY_USAGE] <= host.most_memory_bytes
+    (
+        read_ns, started, cpus, cpu, system, throttled, usage, limit, inactive, faults, pids, rx, tx, read, written,
+        interfaces, devices, namespace, cpu_limit,
+    ) = now  # fmt: skip
+    # Comparisons of names are the fastest there is: half the time of min() and max() over the tuple.
+    return (
+        0 < read_ns <= MAX_VALUE
+        and -1 <= started <= MAX_VALUE
+        and -1 <= cpus <= MAX_CPUS
+        and -1 <= cpu <= MAX_VALUE
+        and -1 <= system <= MAX_VALUE
+        and -1 <= throttled <= MAX_VALUE
+        and -1 <= usage <= host.most_memory_bytes
+        and -1 <= limit
+        and -1 <= inactive <= MAX_VALUE
+        and -1 <= faults <= MAX_VALUE
+        and -1 <= pids <= MAX_VALUE
+        and -1 <= rx <= MAX_VALUE
+        and -1 <= tx <= MAX_VALUE
+        and -1 <= read <= MAX_VALUE
+        and -1 <= written <= MAX_VALUE
+        and -1 <= interfaces
+        and -1 <= devices
+        and -1 <= namespace
+        and -1 <= cpu_limit <= MAX_VALUE
+    )
 
 
 def nothing_known(read_ns: int) -> Row:

@@ -69,42 +69,75 @@ class Window:
 
     def add(self, rows: Sequence[Row], containers: Iterable[str], late_count: int, first_part: bool) -> None:
         """Adds the folded samples of one tick that belong here: at least one."""
-        (
-            read_ns, interval_ns, cpu_ns, _, _, _, cpu, used, _, _, held, _, _, rx, tx, read, written, throttled, faults, *_
-        ) = zip(*rows, strict=True)  # fmt: skip
-        count = len(rows)
-        self.sample_count += count
+        observed = cpu_core = memory = rx = tx = read = written = throttled = faults = 0
+        cpu = used = first = last = longest = -1
+        for (
+            read_ns, interval, d_cpu, _, _, _, s_cpu, s_used, _, _, held, _, _, d_rx, d_tx, d_read, d_written, d_throttled, d_faults,
+            _, _, _, _, _, _, _,
+        ) in rows:  # fmt: skip
+            observed += interval
+            if interval > longest:
+                longest = interval
+            if read_ns > last:
+                last = read_ns
+            if read_ns < first or first < 0:
+                first = read_ns
+            # An unknown value is -1; the first known one makes the tick's value known.
+            if s_cpu >= 0:
+                cpu_core += d_cpu
+                cpu = s_cpu if cpu < 0 else cpu + s_cpu
+            if s_used >= 0:
+                memory += held
+                used = s_used if used < 0 else used + s_used
+            if d_rx > 0:
+                rx += d_rx
+            if d_tx > 0:
+                tx += d_tx
+            if d_read > 0:
+                read += d_read
+            if d_written > 0:
+                written += d_written
+            if d_throttled > 0:
+                throttled += d_throttled
+            if d_faults > 0:
+                faults += d_faults
+        self.sample_count += len(rows)
         self.tick_count += 1
         self.late_count += late_count
-        self.observed_ns += sum(interval_ns)
+        self.observed_ns += observed
         if first_part:
-            self.covered_ns += max(interval_ns)
-        # An unknown value is -1: adding back how many there are is the cheapest way to leave them out.
-        self.cpu_core_ns += sum(cpu_ns) + cpu_ns.count(-1)
-        self.memory_byte_seconds += sum(held) + held.count(-1)
-        self.network_rx_bytes += sum(rx) + rx.count(-1)
-        self.network_tx_bytes += sum(tx) + tx.count(-1)
-        self.block_read_bytes += sum(read) + read.count(-1)
-        self.block_write_bytes += sum(written) + written.count(-1)
-        self.throttled_ns += sum(throttled) + throttled.count(-1)
-        self.page_faults += sum(faults) + faults.count(-1)
+            self.covered_ns += longest
+        self.cpu_core_ns += cpu_core
+        self.memory_byte_seconds += memory
+        self.network_rx_bytes += rx
+        self.network_tx_bytes += tx
+        self.block_read_bytes += read
+        self.block_write_bytes += written
+        self.throttled_ns += throttled
+        self.page_faults += faults
         self.containers.update(containers)
+        self._extend(first, last, cpu, used)
 
-        first, last = min(read_ns), max(read_ns)
-        self.first_read_ns = _lowest(self.first_read_ns, first)
-        self.last_read_ns = max(self.last_read_ns, last)
-        unknown = cpu.count(-1)
-        if unknown < count:
-            value = sum(cpu) + unknown
-            self.cpu_millipercent_min = _lowest(self.cpu_millipercent_min, value)
-            self.cpu_millipercent_max = max(self.cpu_millipercent_max, value)
-            self.cpu_last = max(self.cpu_last, (last, value))
-        unknown = used.count(-1)
-        if unknown < count:
-            value = sum(used) + unknown
-            self.memory_used_bytes_min = _lowest(self.memory_used_bytes_min, value)
-            self.memory_used_bytes_max = max(self.memory_used_bytes_max, value)
-            self.memory_last = max(self.memory_last, (last, value))
+    def _extend(self, first: int, last: int, cpu: int, used: int) -> None:
+        """Takes one tick's times and values into lowest, highest and last."""
+        if first < self.first_read_ns or self.first_read_ns < 0:
+            self.first_read_ns = first
+        if last > self.last_read_ns:
+            self.last_read_ns = last
+        if cpu >= 0:
+            if cpu < self.cpu_millipercent_min or self.cpu_millipercent_min < 0:
+                self.cpu_millipercent_min = cpu
+            if cpu > self.cpu_millipercent_max:
+                self.cpu_millipercent_max = cpu
+            if (last, cpu) > self.cpu_last:
+                self.cpu_last = (last, cpu)
+        if used >= 0:
+            if used < self.memory_used_bytes_min or self.memory_used_bytes_min < 0:
+                self.memory_used_bytes_min = used
+            if used > self.memory_used_bytes_max:
+                self.memory_used_bytes_max = used
+            if (last, used) > self.memory_last:
+                self.memory_last = (last, used)
 
     def merge(self, other: Window) -> None:
         """Adds all of another window; `Window()` changes nothing."""
