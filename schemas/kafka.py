@@ -1,0 +1,34 @@
+"""How every part speaks to Kafka: the settings as arguments of aiokafka's clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiokafka.helpers import create_ssl_context
+
+from schemas.errors import SettingError
+from schemas.settings import Settings
+
+
+def client_arguments(settings: Settings) -> dict[str, Any]:
+    """Bootstrap servers and security.
+
+    Raises:
+        SettingError: a certificate cannot be read.
+    """
+    arguments: dict[str, Any] = {"bootstrap_servers": settings.brokers, "security_protocol": settings.kafka_security_protocol}
+    if "SSL" in settings.kafka_security_protocol.split("_"):
+        files = (settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)
+        cafile, certfile, keyfile = (str(file) if file else None for file in files)
+        try:
+            arguments["ssl_context"] = create_ssl_context(cafile=cafile, certfile=certfile, keyfile=keyfile)
+        except (OSError, ValueError) as error:
+            raise SettingError("the certificates in WST_KAFKA_SSL_… cannot be read", str(error)) from error
+    if settings.kafka_security_protocol.startswith("SASL"):
+        password = settings.kafka_sasl_password
+        arguments |= {
+            "sasl_mechanism": settings.kafka_sasl_mechanism,
+            "sasl_plain_username": settings.kafka_sasl_username,
+            "sasl_plain_password": password.get_secret_value() if password else None,
+        }
+    return arguments

@@ -1,0 +1,108 @@
+"""Who may ask: decided from the request line and headers alone, before anything else looks at a request.
+
+A browser page anywhere can send requests to loopback: hence the Host allow-list (DNS rebinding) and no writes with
+a foreign Origin. Beyond loopback only with a token.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from schemas.errors import SettingError
+from schemas.settings import Settings
+from streams.api.problems import Problem
+
+SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+#: Asked by health checks that have no token; it says nothing about workspaces.
+OPEN_PATHS: Final = frozenset({"/healthz"})
+_LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """The rules.
+
+    Attributes:
+        hosts: names a request may be addressed to; None: any, as a token is asked for.
+        token: may do everything; None: nobody needs one.
+        read_token: may read.
+    """
+
+    hosts: frozenset[str] | None
+    token: str | None
+    read_token: str | None
+
+    def judge(self, method: str, path: str, headers: Mapping[str, str]) -> Problem | None:
+        """Why a request is refused; None: it may pass."""
+        host = _host_name(headers.get("host", ""))
+        if self.hosts is not None and host not in self.hosts:
+            return Problem(421, "wrong host", f"this API is not called {host[:100]!r}; ask for it as localhost or 127.0.0.1")
+        origin = headers.get("origin")
+        if method not in SAFE and origin is not None and urlsplit(origin).netloc != headers.get("host"):
+            return Problem(403, "foreign origin", "a page of another origin may not change anything here")
+        if path in OPEN_PATHS or not (self.token or self.read_token):
+            return None
+        given = headers.get("authorization", "").removeprefix("Bearer ").encode()
+        if self.token and hmac.compare_digest(given, self.token.encode()):
+            return None
+        if self.read_token and hmac.compare_digest(given, self.read_token.encode()):
+            return None if method in SAFE else Problem(403, "read only", "this token may only read")
+        return Problem(401, "token needed", "send a token: Authorization: Bearer …")
+
+
+def guard_of(settings: Settings) -> Guard:
+    """The rules that follow from the settings.
+
+    Raises:
+        SettingError: the API would listen beyond loopback without a token.
+    """
+    token, read_token = (secret.get_secret_value() if secret else None for secret in (settings.api_token, settings.api_read_token))
+    if is_loopback(settings.api_host):
+        return Guard(_LOOPBACK_NAMES | {settings.api_host}, token, read_token)
+    if not token and not read_token:
+        raise SettingError(
+            f"WST_API_HOST = {settings.api_host!r} is not loopback and there is no token",
+            "set WST_API_TOKEN, or WST_API_READ_TOKEN to only read",
+        )
+    return Guard(None, token, read_token)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address reaches this machine only."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _host_name(host: str) -> str:
+    """The name in a Host header, without port and brackets."""
+    try:
+        return urlsplit(f"//{host}").hostname or ""
+    except ValueError:
+        return host
+
+
+class GuardMiddleware:
+    """Asks the guard about each request."""
+
+    def __init__(self, app: ASGIApp, guard: Guard) -> None:
+        self._app = app
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Passes the request on, or answers why not."""
+        if scope["type"] == "http":
+            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+            problem = self._guard.judge(scope["method"], scope["path"], headers)
+            if problem is not None:
+                await problem.response()(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
