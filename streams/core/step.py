@@ -79,6 +79,8 @@ class Step:
 def not_in_order(container: Container, fact: Fact) -> str | None:
     """Why a fact must not be applied; None: it is newer, or as new and not known yet."""
     if container.engine_id != fact.engine_id:  # clocks of two engines have no generations in common
+        if remembers(container.recent, fact.id):
+            return REPEATED
         return None if fact.time_ns > container.time_ns else LATE
     if fact.time_ns > container.time_ns and fact.generation == container.generation:
         return None

@@ -80,10 +80,10 @@ def exit_reason(code: int | None, *, oom: bool, stop_requested: bool, ran_ns: in
     if oom:
         return f"out of memory{after}{again}"
     if code is None:
-        return f"ended unwatched{after}{again}"
+        return f"ended{after}{again}, unwatched"
     if code in KILLED_CODES:
         if not watched:
-            return f"exit code {code} ({KILLED_CODES[code]}), unwatched{after}"
+            return f"exit code {code} ({KILLED_CODES[code]}){after}, unwatched"
         return f"killed from outside Docker ({KILLED_CODES[code]}){after}{again}"
     meaning = f" ({_CODE_MEANINGS[code]})" if code in _CODE_MEANINGS else ""
     return f"exit code {code}{meaning}{after}{again}"

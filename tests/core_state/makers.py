@@ -115,7 +115,7 @@ def inspected(seconds: float, name: str = "web", **details: Any) -> Record:
     return seen(None, seconds, name, source="inspect", inspect=details)
 
 
-def command(name: str, seconds: float, command_id: str | None = None, **arguments: str) -> Record:
+def command(name: str, seconds: float, command_id: str | None = None, /, **arguments: str) -> Record:
     """A command of alice."""
     section = {"name": name, "by": "alice", "why": "because", "arguments": arguments}
     return fact("command", section, at(seconds), command_fact_id(command_id or f"{name}@{seconds}"), engine_id="", engine_name="")
