@@ -208,7 +208,7 @@ FROM (
     FROM marked WHERE begins
     WINDOW after AS (PARTITION BY workspace_id ORDER BY epoch, offset ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
 )
-WHERE status != 'forgotten'
+WHERE status != 'forgotten' AND (ends IS NULL OR at < ends)
 COMMENT 'What each workspace was, and when; the time nobody knows is an interval too';
 
 CREATE VIEW IF NOT EXISTS ${database}.samples${on_cluster} (

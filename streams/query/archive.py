@@ -1,6 +1,6 @@
 """Reads the archive: the past, and the latest states for a start. All values are parameters: names are hostile.
 
-One protocol; `ClickHouseArchive` here, `streams.sinks.memory.MemoryArchive` for tests and for what needs no past.
+One protocol; `ClickHouseArchive` here, `streams.query.memory.MemoryArchive` for tests and for what needs no past.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from streams.sinks.clickhouse import Address, connect, explained
 Record = dict[str, Any]
 
 MAX_PAGE: Final = 10_000
+#: Grain of a window → its table.
+GRAINS: Final = {"hour": "usage_hourly_rows", "day": "usage_daily_rows"}
 #: Settings of every query: an unreadable archive is an error, a heavy question is ended.
 _QUERY_SETTINGS: Final[Mapping[str, Any]] = {"max_execution_time": 30, "max_result_rows": 1_000_000}
 
@@ -80,7 +82,7 @@ class Page:
 
 
 class Archive(Protocol):
-    """The past. Records are those of the schemas; rows those of the views, times as ns since the Unix epoch."""
+    """The past. Records are those of the schemas; rows hold the tables' exact integers, times as ticks of their column."""
 
     async def states(self) -> list[Record]:
         """Latest State record of every workspace that was not forgotten, by id."""
@@ -89,10 +91,10 @@ class Archive(Protocol):
         """Event records by time."""
 
     async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
-        """Rows of the view `samples` by time, the newest `limit` of them."""
+        """Rows of `samples_rows` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""
 
     async def windows(self, workspace_id: str, grain: str, since_ns: int, until_ns: int) -> list[Record]:
-        """Rows of the view `usage_hourly` (grain hour) or `usage_daily` (grain day) by time."""
+        """Windows of the whole workspace by time, one per engine; `start` in ms since the Unix epoch. Grain: hour or day."""
 
     async def close(self) -> None:
         """Lets go of the connections."""
@@ -136,25 +138,27 @@ class ClickHouseArchive:
         return Page([_EVENT.decode(row["record"]) for row in shown], more)
 
     async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
-        """Rows of the view `samples` by time, the newest `limit` of them."""
+        """Rows of `samples_rows` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""
         sql = (
-            "SELECT * FROM {table} WHERE workspace_id = {workspace_id:String} AND read_at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')"
-            " AND read_at < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC') ORDER BY read_at DESC, container_id DESC LIMIT {limit:UInt32}"
+            "SELECT * FROM {table} FINAL WHERE workspace_id = {workspace_id:String}"
+            " AND read_at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')"
+            " AND read_at < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')"
+            " ORDER BY read_at DESC, container_id DESC LIMIT {limit:UInt32}"
         )
         parameters = {"workspace_id": workspace_id, "since_ns": since_ns, "until_ns": until_ns, "limit": max(1, min(limit, MAX_PAGE))}
-        return (await self._rows(sql, "samples", parameters))[::-1]
+        return (await self._rows(sql, "samples_rows", parameters))[::-1]
 
     async def windows(self, workspace_id: str, grain: str, since_ns: int, until_ns: int) -> list[Record]:
-        """Rows of the view `usage_hourly` (grain hour) or `usage_daily` (grain day) by time."""
-        if grain not in ("hour", "day"):
-            raise Refused(f"there are no windows of a {grain!r}", "hour or day")
+        """Windows of the whole workspace by time, one per engine; `start` in ms since the Unix epoch. Grain: hour or day."""
+        if grain not in GRAINS:
+            raise Refused(f"there are no windows of a {grain!r}", f"there are: {', '.join(GRAINS)}")
         sql = (
-            f"SELECT * FROM {{table}} WHERE workspace_id = {{workspace_id:String}}"
-            f" AND {grain} >= fromUnixTimestamp64Nano({{since_ns:Int64}}, 'UTC')"
-            f" AND {grain} < fromUnixTimestamp64Nano({{until_ns:Int64}}, 'UTC') ORDER BY {grain}, engine_id"
+            "SELECT * FROM {table} FINAL WHERE workspace_id = {workspace_id:String} AND container_id = ''"
+            " AND start >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')"
+            " AND start < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC') ORDER BY start, engine_id"
         )
         parameters = {"workspace_id": workspace_id, "since_ns": since_ns, "until_ns": until_ns}
-        return await self._rows(sql, "usage_hourly" if grain == "hour" else "usage_daily", parameters, raw=("sketches",))
+        return await self._rows(sql, GRAINS[grain], parameters, raw=("sketches",))
 
     async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""

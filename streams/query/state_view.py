@@ -50,7 +50,7 @@ class StateView:
         Raises:
             Undecodable, InvalidMessage: it is none; the view is as before.
         """
-        one = arrived(topics.WORKSPACE_STATE.name, Position(0, 0, 0), key, value, headers)
+        one = arrived(topics.WORKSPACE_STATE.name, Position(0, 0, 0), key, value, headers, 0)
         return self.apply((key or b"").decode("utf-8", "replace"), one.record, one.folded)
 
     def apply_value(self, value: bytes) -> bool:

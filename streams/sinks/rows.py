@@ -29,6 +29,7 @@ class Arrived(NamedTuple):
 
     Attributes:
         value: as published; None: a tombstone.
+        timestamp_ms: of the record, ms since the Unix epoch.
         record: the value decoded; None for a tombstone.
     """
 
@@ -36,6 +37,7 @@ class Arrived(NamedTuple):
     key: bytes | None
     value: bytes | None
     headers: Mapping[str, bytes]
+    timestamp_ms: int
     record: dict[str, Any] | None
 
     @property
@@ -128,7 +130,7 @@ def _fact(one: Arrived) -> dict[str, Any]:
 _TEXTS_OF_STATE: Final = ("workspace_name", "status", "condition", "reason", "last_error", "container_id", "container_state")
 _FORGOTTEN: Final[dict[str, Any]] = {
     **dict.fromkeys(_TEXTS_OF_STATE, ""),
-    **dict.fromkeys(("running", "total", "status_since_ns", "seq", "last_updated_ns", "sync_attempts", "error_count"), 0),
+    **dict.fromkeys(("running", "total", "status_since_ns", "seq", "sync_attempts", "error_count"), 0),
     **dict.fromkeys(("stale", "ephemeral"), False),
     **dict.fromkeys(("last_sync_ns", "last_error_at_ns", "last_activity_ns")),
     "labels": {},
@@ -153,7 +155,9 @@ def states(records: Sequence[Arrived]) -> list[Block]:
 
 
 def _state(one: Arrived) -> dict[str, Any]:
-    record = one.record or {**_FORGOTTEN, "workspace_id": (one.key or b"").decode("utf-8", "replace")}
+    # Of a tombstone only its own timestamp says when.
+    told_ns = {"workspace_id": (one.key or b"").decode("utf-8", "replace"), "last_updated_ns": one.timestamp_ms * 10**6}
+    record = one.record or {**_FORGOTTEN, **told_ns}
     containers = record["containers"]
     nested: dict[str, Any] = {f"containers.{name}": [c[name] or "" for c in containers] for name in _CONTAINER_TEXTS}
     nested |= {f"containers.{name}": [c[name] for c in containers] for name in _CONTAINER_NUMBERS}
@@ -281,7 +285,9 @@ def _dead_letter(one: Arrived) -> dict[str, Any]:
     return flat | dict(zip(_LOG, one.position, strict=True))
 
 
-def arrived(topic: str, position: Position, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> Arrived:
+def arrived(
+    topic: str, position: Position, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]], timestamp_ms: int
+) -> Arrived:
     """Decodes a record and makes sure that it has rows.
 
     Args:
@@ -292,13 +298,13 @@ def arrived(topic: str, position: Position, key: bytes | None, value: bytes | No
         InvalidMessage: a record that says nothing the archive can keep.
     """
     if value is None and topic == topics.WORKSPACE_STATE.name:
-        one = Arrived(position, key, None, dict(headers), None)
+        one = Arrived(position, key, None, dict(headers), timestamp_ms, None)
         _forgotten_by(one)
         return one
     record = codec(topics.BY_NAME[topic].subject).decode(value)
     if topic == topics.WORKSPACE_USAGE.name:
         _check_usage(record)
-    return Arrived(position, key, value, dict(headers), record)
+    return Arrived(position, key, value, dict(headers), timestamp_ms, record)
 
 
 def _check_usage(record: Mapping[str, Any]) -> None:

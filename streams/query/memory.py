@@ -1,0 +1,108 @@
+"""The archive in memory: the same rules as the tables in ClickHouse, without their disk. For tests and small programs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from schemas import topics
+from schemas.codec import codec
+from schemas.errors import Refused
+from streams.query.archive import GRAINS, MAX_PAGE, Cursor, EventFilter, Page, Record
+from streams.sinks.rows import Block
+
+_STATE = codec(topics.WORKSPACE_STATE.subject)
+_EVENT = codec(topics.WORKSPACE_CHANGES.subject)
+
+
+def _position(row: Mapping[str, Any]) -> tuple[int, ...]:
+    return row["log_epoch"], row["log_partition"], row["log_offset"]
+
+
+def _earliest(row: Mapping[str, Any]) -> tuple[int, ...]:
+    return tuple(-number for number in _position(row))
+
+
+def _version(row: Mapping[str, Any]) -> tuple[int, ...]:
+    return row["sample_count"], row["final"]
+
+
+_WINDOW: Final = (("workspace_id", "container_id", "start", "engine_id"), _version)
+#: Table → identity and what survives: of equal identities the highest, of equals the last.
+_RULES: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], tuple[int, ...]]]]] = {
+    "docker_events_rows": (("workspace_id", "id"), _earliest),
+    "workspace_states_rows": (("workspace_id", "log_epoch", "log_partition", "log_offset"), _position),
+    "workspaces_rows": (("workspace_id",), _position),
+    "workspace_changes_rows": (("subject", "stream", "seq", "id"), _earliest),
+    "samples_rows": (("workspace_id", "container_id", "read_at", "engine_id"), _earliest),
+    "usage_hourly_rows": _WINDOW,
+    "usage_daily_rows": _WINDOW,
+    "dead_letters_rows": (("topic", "origin_epoch", "origin_partition", "origin_offset", "stage", "id"), _earliest),
+}
+
+
+class MemoryArchive:
+    """Sink and archive at once."""
+
+    def __init__(self) -> None:
+        self.tables: dict[str, dict[tuple[Any, ...], Record]] = {name: {} for name in _RULES}
+
+    async def write(self, blocks: Sequence[Block]) -> None:
+        """Takes rows."""
+        for block in blocks:
+            identity, survives = _RULES[block.table]
+            table = self.tables[block.table]
+            for values in zip(*block.columns, strict=True):
+                row = dict(zip(block.names, values, strict=True))
+                key = tuple(row[name] for name in identity)
+                if key not in table or survives(row) >= survives(table[key]):
+                    table[key] = row
+
+    def rows(self, table: str) -> list[Record]:
+        """All rows of a table."""
+        return list(self.tables[table].values())
+
+    async def states(self) -> list[Record]:
+        """Latest State record of every workspace that was not forgotten, by id."""
+        rows = sorted(self.rows("workspaces_rows"), key=lambda row: str(row["workspace_id"]))
+        return [_STATE.decode(row["record"]) for row in rows if not row["forgotten"]]
+
+    async def events(self, which: EventFilter, *, limit: int = 100, newest_first: bool = False, after: Cursor | None = None) -> Page:
+        """Event records by time."""
+        limit = max(1, min(limit, MAX_PAGE))
+        rows = [row for row in self.rows("workspace_changes_rows") if _wanted(row, which)]
+        rows.sort(key=_place, reverse=newest_first)
+        if after is not None:
+            behind = (after.at_ns, after.id)
+            rows = [row for row in rows if (_place(row) < behind if newest_first else _place(row) > behind)]
+        shown = rows[:limit]
+        more = Cursor(*_place(shown[-1])) if len(rows) > limit else None
+        return Page([_EVENT.decode(row["record"]) for row in shown], more)
+
+    async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
+        """Rows of `samples_rows` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""
+        rows = [r for r in self.rows("samples_rows") if r["workspace_id"] == workspace_id and since_ns <= r["read_at"] < until_ns]
+        return sorted(rows, key=lambda row: (row["read_at"], row["container_id"]))[-max(1, min(limit, MAX_PAGE)) :]
+
+    async def windows(self, workspace_id: str, grain: str, since_ns: int, until_ns: int) -> list[Record]:
+        """Windows of the whole workspace by time, one per engine; `start` in ms since the Unix epoch. Grain: hour or day."""
+        if grain not in GRAINS:
+            raise Refused(f"there are no windows of a {grain!r}", f"there are: {', '.join(GRAINS)}")
+        rows = [row for row in self.rows(GRAINS[grain]) if row["workspace_id"] == workspace_id and row["container_id"] == ""]
+        rows = [row for row in rows if since_ns <= row["start"] * 10**6 < until_ns]
+        return sorted(rows, key=lambda row: (row["start"], row["engine_id"]))
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _place(row: Mapping[str, Any]) -> tuple[int, str]:
+    return row["at"], row["id"]
+
+
+def _wanted(row: Mapping[str, Any], which: EventFilter) -> bool:
+    if which.workspace_id is not None and row["workspace_id"] != which.workspace_id:
+        return False
+    if which.types and row["type"] not in which.types:
+        return False
+    return (which.since_ns is None or row["at"] >= which.since_ns) and (which.until_ns is None or row["at"] < which.until_ns)

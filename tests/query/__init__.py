@@ -1,0 +1,1 @@
+"""The reading side: views in memory, JSON shapes, the archive."""
