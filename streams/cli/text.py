@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
 from schemas.wst import visible
@@ -49,3 +50,21 @@ def size(count: float | None) -> str:
 def percent(value: float | None) -> str:
     """A percentage for people: `12.5 %`."""
     return "" if value is None else f"{value:.1f} %"
+
+
+def console() -> Console:
+    """Where commands print; markup and emoji codes in names mean nothing to it."""
+    return Console(markup=False, highlight=False, emoji=False)
+
+
+_EVENT_STYLES = {"error": "red", "recovery": "green", "alert_raised": "red", "alert_resolved": "green", "status_changed": "bold"}
+
+
+def event_line(event: dict[str, Any]) -> Text:
+    """One line of an event."""
+    line = shown(f"{local(event['timestamp'])}  ", "dim")
+    line.append_text(shown(f"{event['type']:<17}", _EVENT_STYLES.get(event["type"], "")))
+    if event["workspace_id"]:
+        line.append_text(shown(f" {event['workspace_id']}", "cyan"))
+    line.append_text(shown(f"  {event['message']}"))
+    return line.append_text(shown("  (found by a sync)", "dim")) if event.get("correction") else line

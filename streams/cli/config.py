@@ -1,0 +1,78 @@
+"""`wst config`: every setting, its value, and where that came from."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import click
+
+
+@click.command(epilog="Example: wst config --json")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+def config(as_json: bool) -> None:
+    """Shows every setting, its value and where it came from; secrets stay hidden."""
+    import json
+
+    from rich.table import Table
+
+    from streams.cli.text import console, shown
+
+    found = settings_shown()
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("SETTING", "VALUE", "FROM", "WHAT IT IS"):
+        table.add_column(name, overflow="fold")
+    for setting in found:
+        style = "" if setting["from"] == "default" else "bold"
+        table.add_row(*(shown(setting[name], style) for name in ("name", "value", "from", "description")))
+    console().print(table)
+
+
+def settings_shown() -> list[dict[str, Any]]:
+    """Name, value, origin and description of every setting, by name."""
+    from schemas.settings import PREFIX, SECRETS, Settings, load_settings, toml_path
+
+    settings = load_settings()
+    path = toml_path()
+    in_file = _names_in(path) if path else set()
+    rows = []
+    for name, field in Settings.model_fields.items():
+        variable = PREFIX + name.upper()
+        value = getattr(settings, name)
+        if os.environ.get(variable):
+            origin = variable
+        elif name in SECRETS and os.environ.get(f"{variable}_FILE"):
+            origin = f"{variable}_FILE"
+        else:
+            origin = str(path) if name in in_file else "default"
+        rows.append({"name": variable, "value": _value(name, value), "from": origin, "description": field.description or ""})
+    return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def _names_in(path: Any) -> set[str]:
+    import tomllib
+
+    return set(tomllib.loads(path.read_text("utf-8")))
+
+
+def _value(name: str, value: Any) -> str:
+    from pydantic import SecretStr
+
+    if isinstance(value, SecretStr):
+        return _without_password(value.get_secret_value()) if name.endswith("_url") else "(hidden)"
+    if isinstance(value, list):
+        return " ".join(value)
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _without_password(url: str) -> str:
+    """An address without user, password and query: any of them may be secret."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(url)
+    host = parts.netloc.rpartition("@")[2]
+    hidden = "(hidden)@" if "@" in parts.netloc else ""
+    return f"{parts.scheme}://{hidden}{host}{parts.path}" + ("?(hidden)" if parts.query else "")

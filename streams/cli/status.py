@@ -1,0 +1,74 @@
+"""`wst status`: all workspaces, or one."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from streams.cli.client import Api
+
+_EVERY_S: Final = 1.0
+
+
+@click.command(epilog="Example: wst status shop --watch")
+@click.argument("workspace", required=False)
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list, or the one workspace.")
+@click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
+def status(workspace: str | None, as_json: bool, watch: bool) -> None:
+    """Shows all workspaces, what is failing first; or one with its containers."""
+    from schemas.settings import load_settings
+    from streams.cli.client import Api
+
+    api = Api(load_settings())
+    if watch:
+        _watch(api, workspace, as_json)
+    elif as_json:
+        _echo_json(_fetch(api, workspace), indent=True)
+    else:
+        _console().print(_draw(_fetch(api, workspace)))
+
+
+def _fetch(api: Api, workspace: str | None) -> Any:
+    return api.get(f"/api/v1/workspaces/{quote(workspace, safe='')}" if workspace is not None else "/api/v1/workspaces")
+
+
+def _draw(found: Any) -> RenderableType:
+    from rich.console import Group
+    from rich.text import Text
+
+    from streams.cli import tables
+
+    if isinstance(found, dict):
+        return tables.workspace(found)
+    return Group(tables.workspaces(found), Text(tables.summary(found), style="dim")) if found else Text("no workspaces yet")
+
+
+def _watch(api: Api, workspace: str | None, as_json: bool) -> None:
+    from rich.live import Live
+
+    if as_json:
+        while True:
+            _echo_json(_fetch(api, workspace), indent=False)
+            time.sleep(_EVERY_S)
+    with Live(_draw(_fetch(api, workspace)), console=_console(), auto_refresh=False, screen=False) as live:
+        while True:
+            time.sleep(_EVERY_S)
+            live.update(_draw(_fetch(api, workspace)), refresh=True)
+
+
+def _echo_json(found: Any, *, indent: bool) -> None:
+    import orjson
+
+    click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 if indent else 0).decode())
+
+
+def _console() -> Any:
+    from streams.cli.text import console
+
+    return console()

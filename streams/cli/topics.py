@@ -1,0 +1,44 @@
+"""`wst topics`: the topics on Kafka, compared with what they must be."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.group(epilog="Example: wst topics plan")
+def topics() -> None:
+    """Compares the topics on Kafka with what they must be, or makes them so."""
+
+
+@topics.command(epilog="Example: wst topics plan")
+def plan() -> None:
+    """Shows what `apply` would do; exit 1 when there is something to do."""
+    import sys
+
+    found = _run(apply=False)
+    for line in found or ["all topics are as they must be"]:
+        click.echo(line)
+    sys.exit(1 if found else 0)
+
+
+@topics.command(epilog="Example: WST_PARTITIONS=12 WST_REPLICATION_FACTOR=3 wst topics apply")
+def apply() -> None:
+    """Creates what is missing and sets what differs; refuses topics that are not ours."""
+    for line in _run(apply=True) or ["all topics are as they must be"]:
+        click.echo(line)
+
+
+def _run(*, apply: bool) -> list[str]:
+    import asyncio
+
+    from schemas.settings import load_settings
+    from streams.cli.topic_admin import TopicAdmin
+
+    async def run() -> list[str]:
+        async with TopicAdmin(load_settings()) as admin:
+            steps = await admin.plan()
+            if apply:
+                await admin.apply(steps)
+            return [str(step) for step in steps]
+
+    return asyncio.run(run())
