@@ -78,19 +78,15 @@ class Step:
 
 def not_in_order(container: Container, fact: Fact) -> str | None:
     """Why a fact must not be applied; None: it is newer, or as new and not known yet."""
-    if container.engine_id != fact.engine_id:  # clocks of two engines have no generations in common
-        if remembers(container.recent, fact.id):
-            return REPEATED
-        return None if fact.time_ns > container.time_ns else LATE
-    if fact.time_ns > container.time_ns and fact.generation == container.generation:
-        return None
-    order = (fact.generation, fact.time_ns)
-    known = (container.generation, container.time_ns)
-    if order > known:
+    same_engine = container.engine_id == fact.engine_id
+    if same_engine and fact.generation == container.generation and fact.time_ns > container.time_ns:
         return None
     if remembers(container.recent, fact.id):
         return REPEATED
-    return None if order == known else LATE
+    if not same_engine:  # clocks of two engines have no generations in common
+        return None if fact.time_ns > container.time_ns else LATE
+    in_order = (fact.generation, fact.time_ns) >= (container.generation, container.time_ns)
+    return None if in_order else LATE
 
 
 def advance(state: WorkspaceState, container: Container, fact: Fact) -> None:
