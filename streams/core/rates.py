@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from streams.core.counters import INTERFACES, READ_NS, RX, TX, Reading
+from streams.core.counters import INTERFACES, READ_NS, RX, TX, Reading, unpack
 from streams.core.samples import ABSURD, COLUMNS, FOLDED, GAP, RESET, Row
 
 MAX_VALUE: Final = 1 << 62
@@ -31,8 +31,8 @@ SKEW_NS: Final = 50_000_000
 
 HOST_NETWORK: Final = 0
 
-Namespaces = dict[int, Reading]
-"""By network namespace the last reading whose bytes the workspace counted: what the next one is counted from."""
+Namespaces = dict[int, bytes]
+"""By network namespace the last counters whose bytes the workspace counted: what the next ones are counted from."""
 
 
 class Host(NamedTuple):
@@ -73,7 +73,7 @@ def plausible(now: Reading, host: Host) -> bool:
         and -1 <= system <= MAX_VALUE
         and -1 <= throttled <= MAX_VALUE
         and -1 <= usage <= host.most_memory_bytes
-        and -1 <= limit
+        and limit >= -1
         and -1 <= inactive <= MAX_VALUE
         and -1 <= faults <= MAX_VALUE
         and -1 <= pids <= MAX_VALUE
@@ -81,9 +81,9 @@ def plausible(now: Reading, host: Host) -> bool:
         and -1 <= tx <= MAX_VALUE
         and -1 <= read <= MAX_VALUE
         and -1 <= written <= MAX_VALUE
-        and -1 <= interfaces
-        and -1 <= devices
-        and -1 <= namespace
+        and interfaces >= -1
+        and devices >= -1
+        and namespace >= -1
         and -1 <= cpu_limit <= MAX_VALUE
     )
 
@@ -112,69 +112,29 @@ def bounded_limit(limit: int, host_memory_bytes: int) -> int:
     return limit if limit <= MAX_VALUE else -1
 
 
-def derive(before: Reading, now: Reading, host: Host, namespaces: Namespaces) -> tuple[str, Row]:
+def derive(before: Reading, now: Reading, packed_before: bytes, packed: bytes, host: Host, namespaces: Namespaces) -> tuple[str, Row]:
     """What became of a reading newer than the one before, and its row. Counts the namespace's bytes."""
     (
-        b_read,
-        b_started,
-        _,
-        b_cpu,
-        b_system,
-        b_throttled,
-        _,
-        _,
-        _,
-        b_faults,
-        _,
-        b_rx,
-        b_tx,
-        b_in,
-        b_out,
-        b_interfaces,
-        b_devices,
-        b_namespace,
-        _,
-    ) = before
+        b_read, b_started, _, b_cpu, b_system, b_throttled, _, _, _, b_faults, _, b_rx, b_tx, b_in, b_out, b_interfaces, b_devices,
+        b_namespace, _,
+    ) = before  # fmt: skip
     (
-        read_ns,
-        started,
-        cpus,
-        cpu,
-        system,
-        throttled,
-        usage,
-        limit,
-        inactive,
-        faults,
-        pids,
-        rx,
-        tx,
-        read,
-        written,
-        interfaces,
-        devices,
-        namespace,
-        cpu_limit,
-    ) = now
+        read_ns, started, cpus, cpu, system, throttled, usage, limit, inactive, faults, pids, rx, tx, read, written, interfaces, devices,
+        namespace, cpu_limit,
+    ) = now  # fmt: skip
     if started != b_started or -1 < cpu < b_cpu:
         if namespace > 0:
-            namespaces[namespace] = now
+            namespaces[namespace] = packed
         return RESET, gauges(now, host)
 
     interval = read_ns - b_read
     d_cpu = cpu - b_cpu if cpu >= b_cpu >= 0 else -1
     d_throttled = throttled - b_throttled if throttled >= b_throttled >= 0 else -1
     d_faults = faults - b_faults if faults >= b_faults >= 0 else -1
-    if rx >= b_rx >= 0 and tx >= b_tx >= 0 and interfaces == b_interfaces and namespace == b_namespace:
-        d_rx = rx - b_rx
-        d_tx = tx - b_tx
-    else:
-        d_rx = d_tx = -1
-    if read >= b_in >= 0 and written >= b_out >= 0 and devices == b_devices:
-        d_in = read - b_in
-        d_out = written - b_out
-    else:
-        d_in = d_out = -1
+    same_network = rx >= b_rx >= 0 and tx >= b_tx >= 0 and interfaces == b_interfaces and namespace == b_namespace
+    d_rx, d_tx = (rx - b_rx, tx - b_tx) if same_network else (-1, -1)
+    same_devices = read >= b_in >= 0 and written >= b_out >= 0 and devices == b_devices
+    d_in, d_out = (read - b_in, written - b_out) if same_devices else (-1, -1)
 
     if cpus <= 0:
         cpus = host.cpus
@@ -186,17 +146,17 @@ def derive(before: Reading, now: Reading, host: Host, namespaces: Namespaces) ->
         or d_in > most_bytes or d_out > most_bytes or d_faults > seconds * MAX_FAULTS_PER_SECOND
     ):  # fmt: skip
         if namespace > 0:
-            namespaces[namespace] = now
+            namespaces[namespace] = packed
         return ABSURD, nothing_known(read_ns)
 
     outcome = FOLDED if interval <= host.max_interval_ns else GAP
     if namespace > 0:
-        if outcome is FOLDED and namespaces.get(namespace) is before:  # alone in it, as nearly all are: the same, faster
-            namespaces[namespace] = now
+        if outcome is FOLDED and namespaces.get(namespace) is packed_before:  # alone in it, as nearly all are: the same, faster
+            namespaces[namespace] = packed
             counted_rx = d_rx
             counted_tx = d_tx
         else:
-            counted_rx, counted_tx = _count_once(namespaces, namespace, now, outcome, host.max_interval_ns)
+            counted_rx, counted_tx = _count_once(namespaces, namespace, now, packed, outcome == FOLDED, host.max_interval_ns)
     elif namespace == HOST_NETWORK:
         counted_rx = counted_tx = 0
     else:
@@ -207,20 +167,21 @@ def derive(before: Reading, now: Reading, host: Host, namespaces: Namespaces) ->
     return outcome, (
         read_ns, interval, d_cpu, system - b_system if system >= b_system >= 0 else -1, cpus, cpu_limit if cpu_limit > 0 else -1,
         d_cpu * 100_000 // interval if d_cpu >= 0 else -1, used, usage, bounded_limit(limit, host.memory_bytes),
-        used * interval // 1_000_000_000 if used >= 0 and outcome is FOLDED else -1, d_rx, d_tx, counted_rx, counted_tx, d_in, d_out, d_throttled, d_faults, pids,
-        rx, tx, read, written, namespace, started,
+        used * interval // 1_000_000_000 if used >= 0 and outcome is FOLDED else -1, d_rx, d_tx, counted_rx, counted_tx, d_in, d_out,
+        d_throttled, d_faults, pids, rx, tx, read, written, namespace, started,
     )  # fmt: skip
 
 
-def _count_once(namespaces: Namespaces, namespace: int, now: Reading, outcome: str, max_interval_ns: int) -> tuple[int, int]:
+def _count_once(namespaces: Namespaces, namespace: int, now: Reading, packed: bytes, folded: bool, max_interval_ns: int) -> tuple[int, int]:
     """Bytes received and sent since the namespace's last counted reading, whichever of its containers that was of."""
-    last = namespaces.get(namespace)
+    packed_last = namespaces.get(namespace)
+    last = unpack(packed_last) if packed_last else None
     since = now[READ_NS] - last[READ_NS] if last else max_interval_ns + 1
     if since <= 0:
         return 0, 0  # another container's reading of the same counters has counted them
-    if outcome is FOLDED or since > max_interval_ns:
-        namespaces[namespace] = now
-    if last is None or outcome is not FOLDED or since > max_interval_ns:
+    if folded or since > max_interval_ns:
+        namespaces[namespace] = packed
+    if last is None or not folded or since > max_interval_ns:
         return -1, -1
     rx, tx = now[RX] - last[RX], now[TX] - last[TX]
     if rx < 0 or tx < 0 or last[RX] < 0 or last[TX] < 0 or now[INTERFACES] != last[INTERFACES]:

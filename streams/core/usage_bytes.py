@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable
 from typing import Final
 
-from streams.core.counters import READ, Reading
+from streams.core.counters import PACKED_BYTES
 from streams.core.facts import Position
 from streams.core.usage import EngineUsage, UsageState
 from streams.core.window_set import Slot, WindowSet
@@ -22,7 +22,6 @@ FORMAT: Final = 1
 _COUNT: Final = struct.Struct("<I")
 _POSITION: Final = struct.Struct("<?qiq")
 _ENGINE: Final = struct.Struct("<iqqqq")
-_READING: Final = struct.Struct(f"<{len(READ)}q")
 _NAMESPACE: Final = struct.Struct("<qi")
 _SLOT: Final = struct.Struct(f"<qq?q{len(NUMBERS) + 4}q")
 _HEX_ID: Final = 0xFFFFFFFF
@@ -68,16 +67,16 @@ def _write_engine(out: list[bytes], engine: EngineUsage) -> None:
     out.append(_ENGINE.pack(engine.generation, engine.highest_ns, engine.tick_at_ns, windows.gone_before_ns, windows.due_ns))
 
     out.append(_COUNT.pack(len(engine.readings)))
-    number: dict[Reading, int] = {}
+    number: dict[bytes, int] = {}
     for container_id, last in sorted(engine.readings.items()):
         _write_text(out, container_id)
-        out.append(_READING.pack(*last))
+        out.append(last)
         number.setdefault(last, len(number))
     out.append(_COUNT.pack(len(engine.namespaces)))
     for namespace, last in sorted(engine.namespaces.items()):
         out.append(_NAMESPACE.pack(namespace, number.get(last, -1)))
         if last not in number:
-            out.append(_READING.pack(*last))
+            out.append(last)
     _write_windows(out, windows)
 
 
@@ -85,11 +84,11 @@ def _read_engine(source: _Reader) -> EngineUsage:
     engine = EngineUsage(source.text(), source.text(), source.text())
     engine.labels = {source.text(): source.text() for _ in range(source.count())}
     engine.generation, engine.highest_ns, engine.tick_at_ns, gone_before_ns, due_ns = source.unpack(_ENGINE)
-    engine.readings = {source.text(): source.unpack(_READING) for _ in range(source.count())}
+    engine.readings = {source.text(): source.take(PACKED_BYTES) for _ in range(source.count())}
     distinct = list(dict.fromkeys(engine.readings.values()))
     for _ in range(source.count()):
         namespace, number = source.unpack(_NAMESPACE)
-        engine.namespaces[namespace] = distinct[number] if number >= 0 else source.unpack(_READING)
+        engine.namespaces[namespace] = distinct[number] if number >= 0 else source.take(PACKED_BYTES)
     engine.windows = _read_windows(source, gone_before_ns, due_ns)
     return engine
 
@@ -158,6 +157,11 @@ class _Reader:
         self._at += what.size
         return values
 
+    def take(self, size: int) -> bytes:
+        begin = self._at
+        self._at += size
+        return self._data[begin : self._at]
+
     def count(self) -> int:
         return self.unpack(_COUNT)[0]
 
@@ -166,7 +170,5 @@ class _Reader:
 
     def text(self) -> str:
         length = self.count()
-        begin = self._at
-        self._at += 32 if length == _HEX_ID else length
-        raw = self._data[begin : self._at]
+        raw = self.take(32 if length == _HEX_ID else length)
         return raw.hex() if length == _HEX_ID else raw.decode("utf-8", "surrogatepass")

@@ -67,7 +67,7 @@ class Window:
     memory_last: Last = NONE_YET
     containers: set[str] = field(default_factory=set)
 
-    def add(self, rows: Sequence[Row], containers: Iterable[str], late_count: int, first_part: bool) -> None:
+    def add(self, rows: Sequence[Row], containers: Iterable[str], late_count: int, first_part: bool) -> None:  # noqa: PLR0912
         """Adds the folded samples of one tick that belong here: at least one."""
         observed = cpu_core = memory = rx = tx = read = written = throttled = faults = 0
         cpu = used = first = last = longest = -1
@@ -76,9 +76,9 @@ class Window:
             _, _, _, _, _, _, _,
         ) in rows:  # fmt: skip
             observed += interval
-            if interval > longest:
+            if interval > longest:  # noqa: PLR1730 - a call of max() costs three times as much
                 longest = interval
-            if read_ns > last:
+            if read_ns > last:  # noqa: PLR1730
                 last = read_ns
             if read_ns < first or first < 0:
                 first = read_ns
@@ -122,22 +122,17 @@ class Window:
         """Takes one tick's times and values into lowest, highest and last."""
         if first < self.first_read_ns or self.first_read_ns < 0:
             self.first_read_ns = first
-        if last > self.last_read_ns:
-            self.last_read_ns = last
+        self.last_read_ns = max(self.last_read_ns, last)
         if cpu >= 0:
             if cpu < self.cpu_millipercent_min or self.cpu_millipercent_min < 0:
                 self.cpu_millipercent_min = cpu
-            if cpu > self.cpu_millipercent_max:
-                self.cpu_millipercent_max = cpu
-            if (last, cpu) > self.cpu_last:
-                self.cpu_last = (last, cpu)
+            self.cpu_millipercent_max = max(self.cpu_millipercent_max, cpu)
+            self.cpu_last = max(self.cpu_last, (last, cpu))
         if used >= 0:
             if used < self.memory_used_bytes_min or self.memory_used_bytes_min < 0:
                 self.memory_used_bytes_min = used
-            if used > self.memory_used_bytes_max:
-                self.memory_used_bytes_max = used
-            if (last, used) > self.memory_last:
-                self.memory_last = (last, used)
+            self.memory_used_bytes_max = max(self.memory_used_bytes_max, used)
+            self.memory_last = max(self.memory_last, (last, used))
 
     def merge(self, other: Window) -> None:
         """Adds all of another window; `Window()` changes nothing."""
