@@ -68,6 +68,7 @@ async def run(
     engines: Sequence[Engine],
     *,
     pace: Pace | None = None,
+    outlet: Outlet | None = None,
     control: Control | None = None,
     until: Callable[[], Awaitable[None]] | None = None,
 ) -> None:
@@ -80,7 +81,7 @@ async def run(
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     store = Store(settings.data_dir)
-    outlet = outlet_of(settings)
+    outlet = outlet or outlet_of(settings)
     watches: list[EngineWatch] = []
     try:
         for engine in engines:

@@ -26,6 +26,8 @@ from producers.engine_json import Json
 from producers.transport import BROKEN, EngineError, EventStream, Request, Transport, chain, short
 from schemas.errors import Unreachable
 
+__all__ = ["DockerEngine", "Engine", "EngineError", "Events", "unreachable"]
+
 #: The first engine whose one-shot stats do not wait for the daemon's one-second loop.
 _FAST_STATS_SINCE: Final = 25
 _STATS_WIDTH: Final = 6

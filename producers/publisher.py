@@ -16,7 +16,7 @@ from producers.facts import fitting
 from schemas.journal import Journal
 from schemas.publish import Publisher, Record
 
-__all__ = ["JournalOutlet", "MemoryOutlet", "Outlet"]
+__all__ = ["JournalOutlet", "MemoryOutlet", "NoOutlet", "Outlet"]
 
 
 class Outlet(Publisher, Protocol):
@@ -49,6 +49,23 @@ class MemoryOutlet:
         """Keeps records."""
         self.records.extend(records)
         self.news.set()
+
+    offer = publish
+
+    async def close(self) -> None:
+        """Nothing to let go of."""
+
+
+class NoOutlet:
+    """Keeps nothing: what is recorded stands in the recording."""
+
+    dropped: Final = 0
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Forgets records."""
 
     offer = publish
 

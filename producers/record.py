@@ -229,7 +229,7 @@ def inspected(raw: object) -> Details:
     running = bool(state.get("Running"))
     started = time_ns(state.get("StartedAt"))
     health = text(mapping(state.get("Health") or state.get("Healthcheck")).get("Status"))
-    health_command = _health_command(config)
+    probe = health_command(config)
     policy = text(mapping(host.get("RestartPolicy")).get("Name")) or "no"
     labels = string_labels(config.get("Labels"))
     error = text(state.get("Error"))
@@ -242,14 +242,14 @@ def inspected(raw: object) -> Details:
         "restart_count": small(answer.get("RestartCount")) or 0,
         "restart_policy": clip(policy, 32),
         "health": health if health in ("starting", "healthy", "unhealthy") else None,
-        "has_healthcheck": health_command is not None,
+        "has_healthcheck": probe is not None,
         "stop_signal": clip(signal, 32) if (signal := text(config.get("StopSignal"))) else None,
         "cpu_limit_nanocpus": cpu_limit_nanocpus(host),
         "memory_limit_bytes": whole(host.get("Memory")) or None,
         "created_at_ns": time_ns(answer.get("Created")),
         "long_running": policy != "no" or _is_service(labels),
     }
-    return Details(record, health_command, text(host.get("NetworkMode")) or "", running)
+    return Details(record, probe, text(host.get("NetworkMode")) or "", running)
 
 
 def _is_service(labels: Mapping[str, str]) -> bool:
@@ -280,7 +280,7 @@ def _cpuset_size(cpuset: str) -> int:
     return len(cpus)
 
 
-def _health_command(config: Mapping[str, Any]) -> str | None:
+def health_command(config: Mapping[str, Any]) -> str | None:
     """The command line of the health check's exec, spelled as the engine's exec events spell it."""
     test = mapping(config.get("Healthcheck")).get("Test")
     if not isinstance(test, list) or not test or test[0] == "NONE" or not all(isinstance(word, str) for word in test):

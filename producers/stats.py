@@ -27,12 +27,14 @@ class StatsLoop:
 
     Args:
         interval_s: between two ticks, s; settable while it runs.
+        speed: seconds that pass at the engine in one here.
     """
 
-    def __init__(self, shared: Shared, syncs: SyncLoop, interval_s: float) -> None:
+    def __init__(self, shared: Shared, syncs: SyncLoop, interval_s: float, speed: float = 1.0) -> None:
         self._shared = shared
         self._syncs = syncs
         self.interval_s = interval_s
+        self._speed = speed
         self._news = asyncio.Event()
         self._failing = False
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine-stats")
@@ -88,7 +90,7 @@ class StatsLoop:
             elif answer is not None:
                 await self._sample(container_id, answer, by_workspace)
         self._tell(failures, len(ids))
-        header = self._syncs.host | {"interval_ms": round(self.interval_s * 1000)}
+        header = self._syncs.host | {"interval_ms": round(self.interval_s * self._speed * 1000)}
         at = At(shared.clock.generation, tick_at_ns, shared.now_ns())
         for sampled in by_workspace.values():
             who = sampled[0][0]

@@ -40,11 +40,13 @@ class Pace:
     Attributes:
         collect_s, sync_s: intervals, s.
         max_retries: further attempts of a failing engine call.
+        speed: seconds that pass at the engine in one here; other than 1 only where a recording is played.
     """
 
     collect_s: float = 10.0
     sync_s: float = 30.0
     max_retries: int = 3
+    speed: float = 1.0
 
 
 async def identify(engine: Engine, store: Store, given_name: str | None) -> tuple[str, str]:
@@ -81,7 +83,7 @@ class EngineWatch:
             Calls(engine, counts, pace.max_retries), origin, rules, Registry(engine_id), outlet, store, counts, store.clock(engine_id)
         )
         self.syncs = SyncLoop(self.shared, pace.sync_s)
-        self.stats = StatsLoop(self.shared, self.syncs, pace.collect_s)
+        self.stats = StatsLoop(self.shared, self.syncs, pace.collect_s, pace.speed)
         self.events = EventLoop(self.shared, lambda cause: self.syncs.want(Wanted(cause)))
         self._began_ns = self.shared.now_ns()
         self._first_here = False
