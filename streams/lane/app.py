@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import faust
 from faust.types import TP
 
 from schemas.publish import Publisher
-from streams.lane.batch import Batch, Positions
+from streams.lane.batch import Positions
 from streams.lane.changelog import Changelog, ChangelogTable
 from streams.lane.committer import Committer
-from streams.lane.consumer import BatchMessage, LaneTransport
+from streams.lane.consumer import LaneConsumer, LaneTransport
 from streams.lane.durability import Copy, Durability
 from streams.lane.ending import End, end_process
 from streams.lane.folding import Folder, Folding
@@ -46,7 +46,7 @@ class Wire:
 
     publisher: Publisher
     durability: Durability
-    last_position: Callable[[], int]
+    last_position: Callable[[], Awaitable[int]]
     remember: Callable[[Copy], Awaitable[None]]
 
 
@@ -81,23 +81,23 @@ class LaneSettings:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-class LaneTopic(faust.Topic):  # type: ignore[misc]  # Faust ships no types
+class LaneTopic(faust.Topic):
     """A topic whose messages are batches; decoding is the agent's."""
 
     def _compile_decode(self) -> None:
         super()._compile_decode()
         create = self._create_event
 
-        async def decode(message: BatchMessage, *, propagate: bool = False) -> Any:
+        async def decode(message: Any, *, propagate: bool = False) -> Any:
             return create(None, message.value, None, message)
 
-        self.decode = decode
+        self.decode = decode  # type: ignore[method-assign]  # Faust compiles it per topic, too
 
     async def maybe_declare(self) -> None:
         """Nothing: topics are made by `wst topics apply`, and checked before the app starts."""
 
 
-class LaneTables(faust.tables.TableManager):  # type: ignore[misc]
+class LaneTables(faust.tables.TableManager):
     """Faust's table manager without the second it sleeps at each start."""
 
     async def on_start(self) -> None:
@@ -106,7 +106,7 @@ class LaneTables(faust.tables.TableManager):  # type: ignore[misc]
         await self.recovery.start()
 
 
-class LaneApp(faust.App):  # type: ignore[misc]
+class LaneApp(faust.App):
     """A Faust app on the batch lane.
 
     Give it inputs with `reads`, then start it like any Faust app.
@@ -123,7 +123,8 @@ class LaneApp(faust.App):  # type: ignore[misc]
         self.ledger = Ledger()
         self.progress = Progress()
         self._lane_tables: dict[str, Table[Any]] = {}
-        self._inputs: set[str] = set()
+        self._folders: dict[str, Folder] = {}
+        self._steps_before: list[Callable[[], Awaitable[None]]] = []
         session_s = settings.session_s
         super().__init__(
             settings.app_id,
@@ -180,23 +181,33 @@ class LaneApp(faust.App):  # type: ignore[misc]
         One table, because two are written one after the other: the guard in the first would make a replay skip what
         the second has never seen.
         """
-        self._inputs.add(topic)
+        self._folders[topic] = folder
         if table is not None:
             self._lane_tables[topic] = table
             if self.settings.wire is None:
-                adapter = ChangelogTable(self, table, self.settings.partitions)
-                self._changelogs[table.name] = self.tables.add(adapter)
+                self._changelogs[table.name] = changelog = ChangelogTable(self, table, self.settings.partitions)
+                self.tables.add(changelog)
 
         channel = self.topic(topic, key_type=bytes, value_type=bytes, partitions=self.settings.partitions)
 
-        @self.agent(channel, name=f"{self.settings.app_id}:{topic}")  # type: ignore[untyped-decorator]
+        @self.agent(channel, name=f"{self.settings.app_id}:{topic}")
         async def consume(batches: Any) -> None:
             async for batch in batches:
                 await self.folding.run(batch, folder)
 
+    def before_start(self, step: Callable[[], Awaitable[None]]) -> None:
+        """Adds something that has to be ready before the first record is folded."""
+        self._steps_before.append(step)
+
+    async def on_start(self) -> None:
+        """Gets ready, then lets Faust start."""
+        for step in self._steps_before:
+            await step()
+        await super().on_start()
+
     def is_input(self, topic: str) -> bool:
         """Whether the lane folds a topic; the others are changelogs."""
-        return topic in self._inputs
+        return topic in self._folders
 
     async def begin(self, tp: TP, committed_offset: int | None, end_offset: int | None) -> None:
         """Begins a partition from what is durable; ends the process when the log is not the one that was folded."""
@@ -206,11 +217,12 @@ class LaneApp(faust.App):  # type: ignore[misc]
             self.end(f"{tp.topic}/{tp.partition} was folded up to log epoch {mark.epoch}, and this log says {epoch}")
         floor = mark.next_position if mark is not None and mark.epoch == epoch else 0
         wire = self.settings.wire
-        log_end = wire.last_position() + 1 if wire else end_offset
+        log_end = await wire.last_position() + 1 if wire else end_offset
         if log_end is not None and floor > log_end:
             self.end(
                 f"{tp.topic}/{tp.partition} ends at {log_end}, and {floor} was folded already: the log is another one under an old epoch"
             )
+        self._folders[tp.topic].begin(tp.partition)
         self.ledger.begin(tp, floor, committed_offset)
 
     async def commit_due(self) -> None:
@@ -224,7 +236,7 @@ class LaneApp(faust.App):  # type: ignore[misc]
         await self.consumer.wait_empty()
 
     async def _commit_offset(self, copy: Copy) -> None:
-        await self.consumer.commit_copy(copy)
+        await cast(LaneConsumer, self.consumer).commit_copy(copy)
         if self.settings.wire is not None:
             await self.settings.wire.remember(copy)
 

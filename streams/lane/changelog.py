@@ -30,7 +30,7 @@ def _unpacked(value: bytes) -> Mark:
     return Mark(int(epoch), int(next_position))
 
 
-class ChangelogTable(faust.Table):  # type: ignore[misc]  # Faust ships no types
+class ChangelogTable(faust.Table[bytes, bytes]):
     """What Faust assigns, recovers and revokes for a table of the lane."""
 
     def __init__(self, app: Any, table: Table[Any], partitions: int) -> None:

@@ -96,8 +96,7 @@ class Committer:
                 if time.perf_counter() > turn_ends:
                     await asyncio.sleep(0)
                     turn_ends = time.perf_counter() + _TURN_S
-            assert track.next_offset is not None
-            copy = Copy(tp, table.name if table else "", values, self._epoch, track.next_position, track.next_offset)
+            copy = Copy(tp, table.name if table else "", values, self._epoch, track.next_position, track.next_offset or 0)
             return copy, list(self._outputs.unsettled(tp))
 
     async def _settle(self, tp: TP, caused: list[Sent]) -> None:

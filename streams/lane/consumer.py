@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, cast
 
 from faust.transport.consumer import ensure_TP
 from faust.transport.drivers import aiokafka as driver
@@ -23,16 +23,38 @@ _POLL_S: Final = 0.25
 _NOTHING_ASSIGNED_S: Final = 0.05
 
 
-class BatchMessage(ConsumerMessage):  # type: ignore[misc]  # Faust ships no types
+class BatchMessage(ConsumerMessage):
     """Many records as one message: its value is the batch, its offset that of the last record."""
+
+
+def as_message(batch: Batch, generation: int) -> BatchMessage:
+    """A batch as Faust passes it on; Faust drops it when the group's generation has changed meanwhile."""
+    last = batch.records[-1]
+    value = cast(bytes, batch)  # decoding hands it on as it is
+    return BatchMessage(
+        *batch.tp,
+        last.offset,
+        last.timestamp / 1000,
+        last.timestamp_type,
+        None,
+        None,
+        value,
+        None,
+        0,
+        0,
+        batch.tp,
+        generation_id=generation,
+    )
 
 
 class CommitRefused(Exception):
     """The group does not take the offset: the partition is another's, or about to be."""
 
 
-class LaneConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
+class LaneConsumerThread(driver.AIOKafkaConsumerThread):
     """The thread that fetches and sends heartbeats, so that a long fold delays neither."""
+
+    app: Any
 
     def _create_consumer(self, loop: asyncio.AbstractEventLoop) -> Any:
         consumer = super()._create_consumer(loop)
@@ -43,7 +65,7 @@ class LaneConsumerThread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]
     async def on_start(self) -> None:
         """Starts the client and watches its heartbeats."""
         await super().on_start()
-        prove_membership(self._consumer._coordinator, self.app.lease)
+        prove_membership(self._ensure_consumer()._coordinator, self.app.lease)
 
 
 def prove_membership(coordinator: Any, lease: Lease) -> None:
@@ -67,7 +89,7 @@ def prove_membership(coordinator: Any, lease: Lease) -> None:
     coordinator._on_join_complete = proving_join
 
 
-class LaneConsumer(driver.Consumer):  # type: ignore[misc]
+class LaneConsumer(driver.Consumer):
     """Delivers one fetched batch of a partition as one message and leaves the rest to the lane."""
 
     app: Any
@@ -84,7 +106,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         try:
             while not (self._stopped.is_set() or fetcher._stopped.is_set()):
                 if not self.flow_active:
-                    await self.wait(self.can_resume_flow)
+                    await self.wait_first(self.can_resume_flow.wait())
                     continue
                 async with self._reading:
                     records = await self._fetch()
@@ -111,14 +133,9 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
             if not self.flow_active or self.app.consumer_generation_id != generation:
                 return
             tp = ensure_TP(key)
-            last = fetched[-1]
             batch = Batch(tp, self.app.ledger.era, fetched)
             self.app.progress.fetched(tp, len(fetched), self.highwater(tp))
-            message = BatchMessage(
-                tp.topic, tp.partition, last.offset, last.timestamp / 1000, last.timestamp_type, None, None, batch, None, 0, 0, tp,
-                generation_id=generation,
-            )  # fmt: skip
-            await self.callback(message)
+            await self.callback(as_message(batch, generation))
 
     def on_buffer_full(self, tp: TP) -> None:
         """Keeps fetching: a full buffer holds up the delivery, and with it the next fetch."""
@@ -172,7 +189,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         if copy.tp not in self.assignment() or not await self._commit({copy.tp: copy.next_offset}):
             raise CommitRefused(f"the group refused offset {copy.next_offset}")
 
-    @Service.task  # type: ignore[untyped-decorator]
+    @Service.task
     async def _commit_handler(self) -> None:
         while not self.should_stop:
             await self.app.commit_due()
@@ -182,7 +199,7 @@ class LaneConsumer(driver.Consumer):  # type: ignore[misc]
         """Nothing: Faust's detector looks at acknowledgements that the lane does not keep."""
 
 
-class LaneTransport(driver.Transport):  # type: ignore[misc]
+class LaneTransport(driver.Transport):
     """Makes the lane's consumer and producer."""
 
     Consumer: ClassVar[Any] = LaneConsumer

@@ -24,7 +24,10 @@ SLICE_S: Final = 0.008
 
 
 class Folder(Protocol):
-    """What an agent does; neither method waits, and neither raises for an input's fault."""
+    """What an agent does; no method waits, and none raises for an input's fault."""
+
+    def begin(self, partition: int) -> None:
+        """Reading of a partition begins: its table is as the last commit left it."""
 
     def fold(self, record: Input) -> None:
         """Folds one record into its table and sends what follows from it."""

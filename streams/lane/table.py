@@ -100,15 +100,15 @@ class Table(Generic[V]):
         """Partitions that hold anything."""
         return sorted(self._parts)
 
-    def items(self) -> Iterator[tuple[bytes, V]]:
-        """All keys with their present values, decoded one by one; what is cold stays encoded."""
-        for part in list(self._parts.values()):
-            for key in list(part.durable.keys() | part.live.keys()):
-                value = part.live.get(key)
-                if value is not None:
-                    yield key, value
-                elif (encoded := part.durable.get(key)) is not None:
-                    yield key, self._loads(encoded)
+    def items(self, partition: int) -> Iterator[tuple[bytes, V]]:
+        """A partition's keys with their present values, decoded one by one; what is cold stays encoded."""
+        part = self._part(partition)
+        for key in list(part.durable.keys() | part.live.keys()):
+            value = part.live.get(key)
+            if value is not None:
+                yield key, value
+            elif (encoded := part.durable.get(key)) is not None:
+                yield key, self._loads(encoded)
 
     def __len__(self) -> int:
         return sum(len(part.durable.keys() | part.live.keys()) for part in self._parts.values())

@@ -142,7 +142,7 @@ class Bench:
         await self.folding.run(self.batch(numbers, first_offset, partition), self.folder)
 
     def tallies(self) -> dict[bytes, tuple[int, int]]:
-        return {key: (value.count, value.total) for key, value in self.table.items()}
+        return {key: (value.count, value.total) for part in self.table.partitions() for key, value in self.table.items(part)}
 
     def successor(self) -> Bench:
         """A new process that finds what this one made durable."""

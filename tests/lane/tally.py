@@ -49,6 +49,9 @@ class TallyFolder:
     slices: int = 0
     keys_of_slice: list[bytes] = field(default_factory=list)
 
+    def begin(self, partition: int) -> None:
+        """Nothing is kept beside the table."""
+
     def fold(self, record: Input) -> None:
         assert record.key is not None
         assert record.value is not None

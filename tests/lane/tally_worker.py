@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 from streams.lane import LaneApp, LaneSettings, Wire
@@ -25,6 +23,13 @@ def die_at(point: str) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def stop_at(point: str) -> None:
+    """SIGSTOP at the first passing of the scripted point `PAUSE=point`; goes on after SIGCONT as if nothing had been."""
+    if os.environ.get("PAUSE") == point and point not in _passed:
+        _passed[point] = 1
+        os.kill(os.getpid(), signal.SIGSTOP)
+
+
 _passed: dict[str, int] = {}
 
 
@@ -36,10 +41,7 @@ def script_faults(app: LaneApp) -> None:
 
     async def faulty_write(copy: Copy) -> None:
         die_at("after-outputs")
-        if os.environ.get("FAULT", "").startswith("pause-before-write"):
-            Path(os.environ["PAUSED"]).touch()
-            while not Path(os.environ["PAUSED"] + ".go").exists():
-                await asyncio.sleep(0.01)
+        stop_at("before-write")
         await write(copy)
         die_at("after-changelog")
 

@@ -23,6 +23,9 @@ class SlowFolder:
         self.seen: list[int] = []
         self.slices = 0
 
+    def begin(self, partition: int) -> None:
+        """Nothing is kept."""
+
     def fold(self, record: Input) -> None:
         self.seen.append(record.position.offset)
         time.sleep(0.001)
@@ -72,7 +75,7 @@ async def test_records_fetched_twice_are_folded_once() -> None:
     bench = Bench()
     await bench.begin()
     await bench.fold(NUMBERS)
-    await bench.fold(NUMBERS[1:] + [(b"c", 9)], first_offset=1)
+    await bench.fold([*NUMBERS[1:], (b"c", 9)], first_offset=1)
     assert bench.tallies() == reference([*NUMBERS, (b"c", 9)])[0]
     assert bench.progress.records == 4
 
@@ -101,7 +104,7 @@ async def test_what_is_durable_is_skipped_without_folding() -> None:
     heir = bench.successor()
     heir.offsets.clear()  # the group has forgotten: everything is read again
     await heir.begin()
-    await heir.fold(NUMBERS + [(b"c", 4)])
+    await heir.fold([*NUMBERS, (b"c", 4)])
     assert heir.progress.skipped == 3
     assert heir.progress.records == 1
     assert heir.tallies() == reference([*NUMBERS, (b"c", 4)])[0]

@@ -46,7 +46,7 @@ def test_reverting_forgets_what_no_commit_covered_even_when_one_was_under_way() 
     copied(table)
     table.put(0, b"c", Tally(3, 3))
     table.revert(0)
-    assert dict(table.items()) == {b"a": Tally(1, 5), b"b": Tally(1, 1)}
+    assert dict(table.items(0)) == {b"a": Tally(1, 5), b"b": Tally(1, 1)}
     assert table.dirty(0) == []
 
 
@@ -106,5 +106,5 @@ def test_after_any_steps_it_holds_the_last_committed_value_or_a_newer_one(steps:
         else:
             table.revert(0)
             present = dict(durable)
-        assert dict(table.items()) == present
+        assert dict(table.items(0)) == present
         assert len(table) == len(present)

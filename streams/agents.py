@@ -1,0 +1,250 @@
+"""The agents: decode, fold, publish. What a record means is the core's to say; when it is durable, the lane's.
+
+The key of a record is who it is about: one that says otherwise could meet its own history in another partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from schemas import topics
+from schemas.codec import Undecodable, codec
+from schemas.identity import observation_fact_id
+from schemas.publish import Record, make_record
+from schemas.topics import MAX_RECORD_BYTES, Topic
+from streams.core import changes, usage
+from streams.core import workspace as state_fold
+from streams.core.facts import Position, parse_fact
+from streams.core.invalid import InvalidMessage
+from streams.core.reconcile import reconcile
+from streams.core.state import UNSEEN
+from streams.core.usage import UsageState, fold_tick
+from streams.core.workspace import WorkspaceState
+from streams.dead_letters import DeadLetters
+from streams.engine_rows import EngineRow
+from streams.lane import Input, Table
+from streams.query.state_view import StateView
+
+_FACT: Final = codec(topics.DOCKER_EVENTS.subject)
+_SNAPSHOT: Final = codec(topics.DOCKER_SNAPSHOTS.subject)
+_TICK: Final = codec(topics.DOCKER_STATS.subject)
+
+Send = Callable[[Record], None]
+
+
+def decode_keyed(of: Any, record: Input, field: str) -> dict[str, Any]:
+    """Decodes a record and insists that its key is what it says it is about.
+
+    Raises:
+        Undecodable, InvalidMessage: the input's fault.
+    """
+    found: dict[str, Any] = of.decode(record.value)
+    if record.key != found[field].encode("utf-8", "surrogateescape"):
+        raise InvalidMessage("key_mismatch", f"the key is {(record.key or b'')[:200]!r}, the record is about {found[field][:200]!r}")
+    return found
+
+
+class Writer:
+    """Sends an agent's outputs; what no topic would take becomes a dead letter of the record that caused it."""
+
+    def __init__(self, prefix: str, send: Send, refused: DeadLetters) -> None:
+        self.prefix = prefix
+        self._send = send
+        self._refused = refused
+
+    def write(self, topic: Topic, key: str, value: Mapping[str, Any], kind: str, record_id: str, cause: Input) -> None:
+        """Encodes and sends one output."""
+        record = make_record(topic, self.prefix, key, value, kind=kind, record_id=record_id, timestamp_ms=cause.timestamp_ms)
+        if record.size > MAX_RECORD_BYTES:
+            self._refused.refuse(
+                cause, "too_large", f"what follows for {topic.name} has {record.size:,} bytes, more than {MAX_RECORD_BYTES:,}"
+            )
+        else:
+            self._send(record)
+
+    def forget(self, key: str, cause: Input) -> None:
+        """Sends the tombstone of a forgotten workspace."""
+        where = b"%d.%d.%d" % cause.position
+        headers = (("wst-type", b"forgotten"), ("wst-cause", where), ("wst-id", b"state." + where))
+        topic = topics.WORKSPACE_STATE.full(self.prefix)
+        self._send(Record(topic, key.encode("utf-8", "surrogateescape"), None, headers, cause.timestamp_ms))
+
+
+class StateAgent:
+    """docker.events → workspace.state (the last of a slice per workspace) and workspace.changes (each one).
+
+    Args:
+        view: told of every state; None where something else follows workspace.state.
+    """
+
+    def __init__(self, table: Table[WorkspaceState], writer: Writer, refused: DeadLetters, view: StateView | None = None) -> None:
+        self._table = table
+        self._writer = writer
+        self._refused = refused
+        self._view = view
+        self._touched: dict[str, tuple[WorkspaceState, bool, Input]] = {}
+        self.outcomes: dict[str, int] = {}
+        """Facts by what became of them, since the worker's start."""
+
+    def begin(self, partition: int) -> None:
+        """Shows the view what was durable."""
+        if self._view is not None:
+            for _, state in self._table.items(partition):
+                self._view.apply(state.workspace_id, state_fold.to_record(state), _position(state))
+
+    def fold(self, record: Input) -> None:
+        """Folds one fact."""
+        try:
+            fact = parse_fact(decode_keyed(_FACT, record, "workspace_id"))
+        except (Undecodable, InvalidMessage) as error:
+            self._refused.refuse(record, error.code, error.reason)
+            return
+        self._refused.accept()
+        key, partition = record.key or b"", record.position.partition
+        state = self._table.get(partition, key) or state_fold.initial(fact.workspace_id)
+        known = self._touched[fact.workspace_id][1] if fact.workspace_id in self._touched else state.status != UNSEEN
+        before = state.epoch, state.offset
+        state, told = state_fold.fold(state, fact, record.position, self.outcomes)
+        if before == (state.epoch, state.offset):
+            return
+        self._table.put(partition, key, state)
+        self._touched[fact.workspace_id] = (state, known, record)
+        for change in told:
+            event = changes.to_record(change, record.topic)
+            self._writer.write(topics.WORKSPACE_CHANGES, change.workspace_id, event, change.type, change.id, record)
+
+    def finish(self) -> None:
+        """Publishes the states of the workspaces this slice touched."""
+        for workspace_id, (state, known, cause) in self._touched.items():
+            record = state_fold.to_record(state)
+            if record is not None:
+                record_id = f"state.{state.epoch}.{state.offset}.{workspace_id}"
+                self._writer.write(topics.WORKSPACE_STATE, workspace_id, record, "state", record_id, cause)
+            elif known:
+                self._writer.forget(workspace_id, cause)
+            if self._view is not None:
+                self._view.apply(workspace_id, record, _position(state))
+        self._touched.clear()
+
+
+def _position(state: WorkspaceState) -> Position:
+    return Position(state.epoch, state.partition, state.offset)
+
+
+class ReconcileAgent:
+    """docker.snapshots → observations into docker.events, and sync_start and sync_complete, numbered per engine."""
+
+    def __init__(self, table: Table[EngineRow], writer: Writer, refused: DeadLetters, view: StateView) -> None:
+        self._table = table
+        self._writer = writer
+        self._refused = refused
+        self._view = view
+
+    def begin(self, partition: int) -> None:
+        """Nothing is kept beside the table."""
+
+    def fold(self, record: Input) -> None:
+        """Takes one part of a listing; the last one that was missing makes it whole."""
+        try:
+            part = decode_keyed(_SNAPSHOT, record, "engine_id")
+            self._take(record, part)
+        except (Undecodable, InvalidMessage) as error:
+            self._refused.refuse(record, error.code, error.reason)
+            return
+        self._refused.accept()
+
+    def finish(self) -> None:
+        """Everything was said in `fold`."""
+
+    def _take(self, record: Input, part: Mapping[str, Any]) -> None:
+        epoch, partition, offset = record.position
+        key = record.key or b""
+        row = self._table.get(partition, key) or EngineRow()
+        if (epoch, offset) <= (row.epoch, row.offset):
+            return
+        row.epoch, row.offset = epoch, offset
+        self._table.put(partition, key, row)
+        if part["snapshot_id"] == row.listing and row.whole:
+            return  # published twice
+        if part["snapshot_id"] != row.listing:
+            row.listing, row.whole, row.parts = part["snapshot_id"], False, {}
+            self._tell(row, "sync_start", part, record, part["listed_at_ns"], f"The sync of {part['engine_name']} began.")
+        row.parts[part["part"]] = record.value or b""
+        if len(row.parts) >= part["parts"]:
+            self._reconcile(row, part, record)
+
+    def _reconcile(self, row: EngineRow, part: Mapping[str, Any], record: Input) -> None:
+        parts = [part] if len(row.parts) == 1 else [_SNAPSHOT.decode(raw) for raw in row.parts.values()]
+        row.whole, row.parts = True, {}
+        found = reconcile(parts, self._view.states_of(part["engine_id"]), observation_fact_id)
+        for fact in found.facts:
+            self._writer.write(topics.DOCKER_EVENTS, fact["workspace_id"], fact, fact["kind"], fact["id"], record)
+        failures = sum(each["failures"] for each in parts)
+        counts = {
+            "workspace_count": found.workspaces, "container_count": found.containers, "success_count": found.workspaces,
+            "error_count": failures, "duration_ms": max(each["duration_ms"] for each in parts), "corrections": found.corrections,
+        }  # fmt: skip
+        said = f"The sync of {part['engine_name']} saw {found.containers} containers in {found.workspaces} workspaces"
+        said += f" and repaired {found.corrections}." if found.corrections else "."
+        self._tell(row, "sync_complete", part, record, part["recorded_at_ns"], said, counts)
+
+    def _tell(
+        self,
+        row: EngineRow,
+        kind: str,
+        part: Mapping[str, Any],
+        record: Input,
+        at_ns: int,
+        said: str,
+        counts: Mapping[str, int] | None = None,
+    ) -> None:
+        row.seq += 1
+        engine_id: str = part["engine_id"]
+        epoch, partition, offset = record.position
+        event = {
+            "type": kind,
+            "id": f"engine.{epoch}.{row.seq}.{engine_id}",
+            "stream": "engine",
+            "seq": row.seq,
+            "workspace_id": None,
+            "engine_id": engine_id,
+            "timestamp_ns": at_ns,
+            "message": said,
+            "cause": {"topic": record.topic, "epoch": epoch, "partition": partition, "offset": offset},
+            "sync": {
+                "sync_id": part["snapshot_id"], "engine": part["engine_name"], "request_id": part["request_id"], **(counts or {}),
+            },
+        }  # fmt: skip
+        self._writer.write(topics.WORKSPACE_CHANGES, engine_id, event, kind, str(event["id"]), record)
+
+
+class UsageAgent:
+    """docker.stats → workspace.usage: derived samples of each tick, and windows when they are due."""
+
+    def __init__(self, table: Table[UsageState], writer: Writer, refused: DeadLetters) -> None:
+        self._table = table
+        self._writer = writer
+        self._refused = refused
+
+    def begin(self, partition: int) -> None:
+        """Nothing is kept beside the table."""
+
+    def fold(self, record: Input) -> None:
+        """Folds one tick."""
+        partition, key = record.position.partition, record.key or b""
+        try:
+            tick = decode_keyed(_TICK, record, "workspace_id")
+            state = self._table.get(partition, key) or usage.initial(tick["workspace_id"])
+            state, outputs = fold_tick(state, tick, record.position, record.timestamp_ms)
+        except (Undecodable, InvalidMessage) as error:
+            self._refused.refuse(record, error.code, error.reason)
+            return
+        self._refused.accept()
+        self._table.put(partition, key, state)
+        for output in outputs:
+            record_id = f"usage.{record.position.epoch}.{record.position.offset}.{output['kind']}"
+            self._writer.write(topics.WORKSPACE_USAGE, state.workspace_id, output, output["kind"], record_id, record)
+
+    def finish(self) -> None:
+        """Everything was said in `fold`."""

@@ -1,0 +1,140 @@
+"""Composition: the state app and the usage app, each on a cluster or on an embedded tree's wire."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import faust
+
+from schemas import topics
+from schemas.journal import Journal
+from schemas.kafka import client_arguments
+from schemas.publish import Record
+from schemas.settings import Settings
+from streams.agents import ReconcileAgent, StateAgent, UsageAgent, Writer
+from streams.dead_letters import DeadLetters
+from streams.lane import Checkpoint, LaneApp, LaneSettings, Wire
+from streams.lane.durability import Copy
+from streams.query.state_view import StateView
+from streams.state_follower import StateFollower
+from streams.topology import STATE_APP, AppPlan, engines_table, usage_table, workspaces_table
+
+T = TypeVar("T")
+
+#: The relay stays at most 2 MB a partition ahead of a cursor: short intervals keep the wire moving.
+_EMBEDDED_COMMIT_S: Final = 0.25
+#: librdkafka's broker does not wake a waiting fetch, so the wait is the latency.
+_EMBEDDED_FETCH_WAIT_MS: Final = 10
+_CLUSTER_FETCH_WAIT_MS: Final = 100
+
+
+class JournalWire:
+    """The journal as publisher and as keeper of the reader's cursors; one thread, for a journal is not for several at once."""
+
+    def __init__(self, path: Path, partitions: int, reader: str) -> None:
+        self._journal = Journal(path, partitions)
+        self._reader = reader
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self.epoch = self._journal.epoch
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        """Appends records; durable on return."""
+        await self._in_thread(lambda: self._journal.append(records))
+
+    async def remember(self, copy: Copy) -> None:
+        """Sets the reader's cursor behind what a commit covered."""
+        topic, partition = copy.tp
+        await self._in_thread(lambda: self._journal.set_cursor(self._reader, topic, partition, copy.next_position))
+
+    async def last_position(self) -> int:
+        """Number of the last record."""
+        return await self._in_thread(self._journal.last_seq)
+
+    async def close(self) -> None:
+        """Closes the journal after what is under way."""
+        await self._in_thread(self._journal.close)
+        self._thread.shutdown(wait=False)
+
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
+
+
+def embedded_lane(settings: Settings, plan: AppPlan, journal: Path) -> LaneSettings:
+    """Settings of an app in an embedded tree: its log is the journal, its tables survive in a checkpoint."""
+    log = JournalWire(journal, settings.partitions, plan.name)
+    wire = Wire(log, Checkpoint(settings.data_dir / f"{plan.name}.sqlite"), log.last_position, log.remember)
+    return LaneSettings(
+        app_id=plan.app_id(settings.topic_prefix),
+        brokers=settings.brokers,
+        partitions=settings.partitions,
+        epoch=log.epoch,
+        commit_interval_s=_EMBEDDED_COMMIT_S,
+        fetch_wait_ms=_EMBEDDED_FETCH_WAIT_MS,
+        wire=wire,
+    )
+
+
+def cluster_lane(settings: Settings, plan: AppPlan, epoch: int) -> LaneSettings:
+    """Settings of an app in a cluster."""
+    return LaneSettings(
+        app_id=plan.app_id(settings.topic_prefix),
+        brokers=settings.brokers,
+        partitions=settings.partitions,
+        epoch=epoch,
+        commit_interval_s=plan.commit_interval_s,
+        fetch_wait_ms=_CLUSTER_FETCH_WAIT_MS,
+        options=_credentials(settings),
+    )
+
+
+def _credentials(settings: Settings) -> dict[str, Any]:
+    """Kafka's security as Faust wants it."""
+    arguments = client_arguments(settings)
+    context = arguments.get("ssl_context")
+    if "sasl_mechanism" in arguments:
+        return {
+            "broker_credentials": faust.SASLCredentials(
+                mechanism=arguments["sasl_mechanism"],
+                username=arguments["sasl_plain_username"],
+                password=arguments["sasl_plain_password"],
+                ssl_context=context,
+            )
+        }
+    return {"broker_credentials": faust.SSLCredentials(context)} if context else {}
+
+
+def state_app(settings: Settings, lane: LaneSettings) -> LaneApp:
+    """docker.events → workspace.state and workspace.changes; docker.snapshots → observations and sync events."""
+    app = LaneApp(lane)
+    view = StateView()
+    prefix = settings.topic_prefix
+    embedded = lane.wire is not None
+    workspaces, engines = workspaces_table(), engines_table()
+    refused = DeadLetters("state", prefix, app.outputs.send)
+    state = StateAgent(workspaces, Writer(prefix, app.outputs.send, refused), refused, view if embedded else None)
+    app.reads(topics.DOCKER_EVENTS.full(prefix), state, workspaces)
+    refused = DeadLetters("reconcile", prefix, app.outputs.send)
+    reconcile = ReconcileAgent(engines, Writer(prefix, app.outputs.send, refused), refused, view)
+    app.reads(topics.DOCKER_SNAPSHOTS.full(prefix), reconcile, engines)
+    if not embedded:
+        app.before_start(StateFollower(settings, view).start)
+    return app
+
+
+def usage_app(settings: Settings, lane: LaneSettings) -> LaneApp:
+    """docker.stats → workspace.usage."""
+    app = LaneApp(lane)
+    prefix = settings.topic_prefix
+    table = usage_table()
+    refused = DeadLetters("usage", prefix, app.outputs.send)
+    app.reads(topics.DOCKER_STATS.full(prefix), UsageAgent(table, Writer(prefix, app.outputs.send, refused), refused), table)
+    return app
+
+
+def make_app(settings: Settings, plan: AppPlan, lane: LaneSettings) -> LaneApp:
+    """The app of a plan."""
+    return (state_app if plan is STATE_APP else usage_app)(settings, lane)

@@ -1,0 +1,111 @@
+"""Dead letters: a record that cannot be used goes on record with its reason, and a flood of them stops the worker.
+
+The cap wins: a new producer whose every record is refused must not drain a topic into the dead letters unseen
+(after getsentry/arroyo's dead-letter policy: a ratio and a run length).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from schemas.publish import Record, make_record
+from schemas.topics import DEAD_LETTERS
+from streams.lane import Input
+
+#: Most of a refused value that is kept, bytes.
+KEPT_BYTES: Final = 512 * 1024
+
+
+class TooManyDeadLetters(Exception):
+    """So much is refused that something is wrong with more than the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """When refusing stops being an answer.
+
+    Attributes:
+        run: records refused one after the other.
+        ratio: share of refused records, 0–1, judged over `window` records.
+        window: records.
+    """
+
+    run: int = 500
+    ratio: float = 0.5
+    window: int = 2_000
+
+
+class DeadLetters:
+    """Refuses records of one stage.
+
+    Args:
+        stage: who refuses, as the dead letter says it.
+        send: takes the dead letter.
+    """
+
+    def __init__(self, stage: str, prefix: str, send: Callable[[Record], None], cap: Cap | None = None) -> None:
+        self._stage = stage
+        self._prefix = prefix
+        self._send = send
+        self._cap = cap or Cap()
+        self._run = 0
+        self._seen = 0
+        self._refused = 0
+        self.total = 0
+        """Refused since the worker's start."""
+
+    def accept(self) -> None:
+        """A record was used."""
+        self._run = 0
+        self._count(0)
+
+    def refuse(self, record: Input, code: str, reason: str) -> None:
+        """A record cannot be used.
+
+        Raises:
+            TooManyDeadLetters: the cap is reached.
+        """
+        self.total += 1
+        self._send(self._letter(record, code, reason))
+        self._run += 1
+        self._count(1)
+        if self._run >= self._cap.run:
+            raise TooManyDeadLetters(f"{self._run} records in a row were refused, the last for: {code}: {reason}")
+
+    def _count(self, refused: int) -> None:
+        self._seen += 1
+        self._refused += refused
+        if self._seen >= self._cap.window:
+            share = self._refused / self._seen
+            if share >= self._cap.ratio:
+                raise TooManyDeadLetters(f"{self._refused} of the last {self._seen} records were refused")
+            self._seen = self._refused = 0
+
+    def _letter(self, record: Input, code: str, reason: str) -> Record:
+        value = record.value or b""
+        epoch, partition, offset = record.position
+        return make_record(
+            DEAD_LETTERS,
+            self._prefix,
+            (record.key or b"").decode("utf-8", "surrogateescape"),
+            {
+                "reason": reason[:1000],
+                "code": code,
+                "stage": self._stage,
+                "topic": record.topic,
+                "epoch": epoch,
+                "partition": partition,
+                "offset": offset,
+                "refused_at_ns": time.time_ns(),
+                "key": record.key,
+                "value": None if record.value is None else value[:KEPT_BYTES],
+                "value_size": len(value),
+                "headers": {name: bytes(content or b"") for name, content in record.headers},
+            },
+            kind=code,
+            record_id=f"{self._stage}.{epoch}.{record.topic}.{partition}.{offset}",
+            timestamp_ms=record.timestamp_ms,
+        )
