@@ -6,29 +6,29 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import topics
-from schemas.codec import Undecodable, codec
+from schemas.codec import Undecodable
 from schemas.errors import Unreachable
 from schemas.kafka import client_arguments
 from schemas.settings import Settings
 from streams.api.recent import RecentEvents
+from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
 from streams.query.archive import Archive
 from streams.query.state_view import StateView, position_of
 from streams.query.usage_view import UsageView
+from streams.sinks.rows import arrived
 
 _log: Final = logging.getLogger("wst.api")
 
 #: A container without a sample in so long has none worth showing at a start.
 _USAGE_MS: Final = 300_000
 _POLL_MS: Final = 200
-_USAGE = codec(topics.WORKSPACE_USAGE.subject)
-_EVENT = codec(topics.WORKSPACE_CHANGES.subject)
 
 
 class Live:
@@ -156,7 +156,12 @@ class Live:
 
     def _take_usage(self, record: ConsumerRecord[bytes, bytes]) -> None:
         if dict(record.headers).get("wst-type") != b"windows":
-            self.usage.apply(_USAGE.decode(record.value))
+            self.usage.apply(_decoded(topics.WORKSPACE_USAGE, record))
 
     def _take_event(self, record: ConsumerRecord[bytes, bytes]) -> None:
-        self.recent.add(_EVENT.decode(record.value))
+        self.recent.add(_decoded(topics.WORKSPACE_CHANGES, record))
+
+
+def _decoded(topic: topics.Topic, record: ConsumerRecord[bytes, bytes]) -> dict[str, Any]:
+    one = arrived(topic.name, Position(0, record.partition, record.offset), record.key, record.value, record.headers, record.timestamp)
+    return one.record or {}

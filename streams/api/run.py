@@ -7,7 +7,6 @@ import json
 import logging
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import Any, Final
 
 from schemas.settings import Settings
@@ -52,15 +51,13 @@ async def run_api(
             loaded = asyncio.create_task(_say_ready(live, address_of(listening)))
             await asyncio.wait([*services, server, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
             loaded.cancel()
-        for service in services:
+        for service in (*services, server):
             if service.done():
                 service.result()
     finally:
         for service in services:
             service.cancel()
-        for service in services:
-            with suppress(asyncio.CancelledError):
-                await service
+        await asyncio.gather(*services, return_exceptions=True)
         await archive.close()
 
 

@@ -27,6 +27,14 @@ _CREATED_S: Final = 20.0
 _LOOKED_AT: Final = 5
 
 
+def all_topics() -> tuple[Topic, ...]:
+    """The topics of the interface, and the changelogs of the workers' tables."""
+    from streams.topology import APPS, CHANGELOG_CONFIG
+
+    changelogs = [name for plan in APPS.values() for name in plan.changelogs("")]
+    return (*topics.ALL, *(Topic(name, "", "compact", None, CHANGELOG_CONFIG) for name in changelogs))
+
+
 @dataclass(frozen=True, slots=True)
 class Step:
     """One thing to do.
@@ -60,6 +68,7 @@ class TopicAdmin:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._prefix = settings.topic_prefix
+        self._topics = all_topics()
         self._admin: AIOKafkaAdminClient | None = None
 
     async def __aenter__(self) -> Self:
@@ -83,14 +92,14 @@ class TopicAdmin:
         """
         try:
             existing = {described["topic"]: described for described in await self._client.describe_topics()}
-            ours = [topic for topic in topics.ALL if topic.full(self._prefix) in existing]
+            ours = [topic for topic in self._topics if topic.full(self._prefix) in existing]
             for topic in ours:
                 self._insist_on_partitions(topic, len(existing[topic.full(self._prefix)]["partitions"]))
             await self._insist_on_ours(ours)
             configs = await self._configs(ours)
         except (KafkaError, OSError) as error:
             raise self._unreachable(error) from error
-        return [step for topic in topics.ALL if (step := self._step(topic, configs.get(topic.full(self._prefix)))) is not None]
+        return [step for topic in self._topics if (step := self._step(topic, configs.get(topic.full(self._prefix)))) is not None]
 
     async def apply(self, steps: list[Step]) -> None:
         """Does it, and marks the beginning of a new log when topics were created.
@@ -134,7 +143,12 @@ class TopicAdmin:
 
     async def _insist_on_ours(self, ours: list[Topic]) -> None:
         """Reads the first records of each partition: someone else's topic must not be written to."""
-        partitions = {TopicPartition(topic.full(self._prefix), n): topic for topic in ours for n in range(self._settings.partitions)}
+        partitions = {
+            TopicPartition(topic.full(self._prefix), number): topic
+            for topic in ours
+            if topic.subject
+            for number in range(self._settings.partitions)
+        }
         if not partitions:
             return
         consumer = AIOKafkaConsumer(**client_arguments(self._settings), enable_auto_commit=False, auto_offset_reset="earliest")

@@ -18,13 +18,15 @@ READERS: Final = {
     "usage": (topics.DOCKER_STATS,),
     "sink": (
         topics.DOCKER_EVENTS,
-        topics.DOCKER_STATS,
         topics.WORKSPACE_STATE,
         topics.WORKSPACE_CHANGES,
         topics.WORKSPACE_USAGE,
         topics.DEAD_LETTERS,
     ),
 }
+
+#: Consumer → what it keeps in the data directory; when that is gone, the consumer has nothing, whatever its cursors say.
+STORES: Final = {"state": "state.sqlite", "usage": "usage.sqlite", "sink": "archive"}
 
 
 def readers_by_topic(prefix: str) -> dict[str, frozenset[str]]:

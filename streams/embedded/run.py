@@ -11,7 +11,7 @@ from schemas.journal import Journal
 from schemas.settings import Settings
 from streams.embedded.broker import PARTITIONS, Broker
 from streams.embedded.pruning import Pruner
-from streams.embedded.readers import keep_ms, readers_by_topic
+from streams.embedded.readers import STORES, keep_ms, readers_by_topic
 from streams.embedded.relay import Relay
 
 #: Longest wait for news from the journal, s: under one percent of a core, and at most this much delay.
@@ -33,6 +33,9 @@ def run_broker(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
     journal = Journal(settings.journal, PARTITIONS)
+    for consumer, store in STORES.items():
+        if not (settings.data_dir / store).exists():
+            journal.forget_cursors(consumer)
     readers = readers_by_topic(settings.topic_prefix)
     broker = Broker(readers)
     relay = Relay(journal, readers, broker.send)

@@ -7,6 +7,7 @@ import os
 import random
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -15,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.journal import Journal
 from schemas.publish import Record, partition_of
+from streams.embedded.readers import READERS, STORES
 from tests.embedded.wire import PARTITIONS, TOPIC, BrokerProcess, Reader, expected, fact
 
 
@@ -22,7 +24,7 @@ from tests.embedded.wire import PARTITIONS, TOPIC, BrokerProcess, Reader, expect
 def journal(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "journal.sqlite"
     Journal(path, PARTITIONS).close()
-    yield path
+    return path
 
 
 @pytest.fixture
@@ -67,7 +69,7 @@ async def test_whatever_moment_the_broker_is_killed_a_reader_has_everything_once
     seed = random.Random(7)
     for _ in range(6):
         broker = BrokerProcess(journal)
-        target = reader.count + seed.randrange(200, 900)
+        target = min(reader.count + seed.randrange(200, 900), written + 1_000)
 
         async def write() -> None:
             nonlocal written
@@ -76,7 +78,7 @@ async def test_whatever_moment_the_broker_is_killed_a_reader_has_everything_once
                 written += 50
                 await asyncio.sleep(0.002)
 
-        await asyncio.gather(write(), reader.read(broker.bootstrap, lambda: reader.count >= min(target, written), at_once=97))
+        await asyncio.gather(write(), reader.read(broker.bootstrap, partial(reader.has, target), at_once=97))
         broker.kill()
     broker = BrokerProcess(journal)
     await asyncio.wait_for(reader.read(broker.bootstrap, lambda: reader.count >= written), 30)
@@ -117,6 +119,31 @@ async def test_a_reader_whose_store_is_gone_gets_everything_from_a_wire_that_beg
     await asyncio.wait_for(reader.read(again.bootstrap, lambda: reader.count == 1_000), 20)
     assert reader.have == expected(journal)
     again.kill()
+
+
+async def test_a_reader_whose_store_was_removed_while_all_was_down_begins_at_the_beginning(journal: Path) -> None:
+    log = Journal(journal, PARTITIONS)
+    log.append([fact(number) for number in range(500)])
+    for name in ("state", "sink"):
+        for partition in range(PARTITIONS):
+            log.set_cursor(name, TOPIC, partition, 501)
+    BrokerProcess(journal).kill()
+    (journal.parent / "state.sqlite").rename(journal.parent / "elsewhere")
+    environment = os.environ | {"WST_JOURNAL": str(journal), "WST_DATA_DIR": str(journal.parent)}
+    broker = BrokerProcess(journal, environment)
+    reader = Reader(journal, "state")
+    await asyncio.wait_for(reader.read(broker.bootstrap, lambda: reader.count == 500), 20)
+    assert reader.have == expected(journal)
+    broker.kill()
+
+
+def test_the_readers_waited_for_are_those_that_read() -> None:
+    from streams.sinks.rows import TOPICS
+    from streams.topology import APPS
+
+    read = {name: {topic.name for topic in plan.inputs} for name, plan in APPS.items()} | {"sink": set(TOPICS)}
+    assert {name: {topic.name for topic in topics} for name, topics in READERS.items()} == read
+    assert set(STORES) == set(READERS)
 
 
 def test_a_million_facts_in_the_journal_do_not_slow_a_start(journal: Path) -> None:

@@ -26,7 +26,7 @@ def record(topic: str, key: int, size: int = 10, timestamp_ms: int = 0) -> Recor
 
 @pytest.fixture
 def journal(tmp_path: Path) -> Iterator[Journal]:
-    yield Journal(tmp_path / "journal.sqlite", PARTITIONS)
+    return Journal(tmp_path / "journal.sqlite", PARTITIONS)
 
 
 def other_process(journal: Journal) -> Journal:

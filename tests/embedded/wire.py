@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas.journal import Journal
 from schemas.publish import Record
+from streams.embedded.readers import STORES
 
 TOPIC = "wst.docker.events"
 PARTITIONS = 4
@@ -27,8 +28,11 @@ def fact(number: int, size: int = 200, topic: str = TOPIC) -> Record:
 class BrokerProcess:
     """`wst broker` on a journal, in a process of its own."""
 
-    def __init__(self, journal: Path) -> None:
-        environment = os.environ | {"WST_JOURNAL": str(journal)}
+    def __init__(self, journal: Path, environment: dict[str, str] | None = None) -> None:
+        if environment is None:
+            for store in STORES.values():
+                (journal.parent / store).touch()
+            environment = os.environ | {"WST_JOURNAL": str(journal), "WST_DATA_DIR": str(journal.parent)}
         self.started_s = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "schemas.wst", "broker"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -70,6 +74,9 @@ class Reader:
     @property
     def count(self) -> int:
         return sum(len(records) for records in self.have.values())
+
+    def has(self, count: int) -> bool:
+        return self.count >= count
 
     async def read(self, bootstrap: str, until: Callable[[], bool], *, at_once: int = 500, pause_s: float = 0.0) -> None:
         """Reads from the wire's beginning until a condition holds, skipping what it has; commits after each fetch."""
