@@ -7,16 +7,33 @@ The cap wins: a new producer whose every record is refused must not drain a topi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Protocol
 
 from schemas.publish import Record, make_record
 from schemas.topics import DEAD_LETTERS
-from streams.lane import Input
+from streams.core.facts import Position
 
 #: Most of a refused value that is kept, bytes.
 KEPT_BYTES: Final = 512 * 1024
+
+
+class Refusable(Protocol):
+    """A record as a worker or the sink reads it; `topic` is the full name."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def position(self) -> Position | tuple[int, int, int]: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    @property
+    def timestamp_ms(self) -> int: ...
 
 
 class TooManyDeadLetters(Exception):
@@ -62,7 +79,7 @@ class DeadLetters:
         self._run = 0
         self._count(0)
 
-    def refuse(self, record: Input, code: str, reason: str) -> None:
+    def refuse(self, record: Refusable, code: str, reason: str) -> None:
         """A record cannot be used.
 
         Raises:
@@ -84,7 +101,7 @@ class DeadLetters:
                 raise TooManyDeadLetters(f"{self._refused} of the last {self._seen} records were refused")
             self._seen = self._refused = 0
 
-    def _letter(self, record: Input, code: str, reason: str) -> Record:
+    def _letter(self, record: Refusable, code: str, reason: str) -> Record:
         value = record.value or b""
         epoch, partition, offset = record.position
         return make_record(

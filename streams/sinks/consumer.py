@@ -1,0 +1,238 @@
+"""The sink's loop: fetch, make rows, insert, commit. Rows first, positions after, so that nothing is ever missing.
+
+Records of all partitions of a topic go in together, each partition's contiguous: an insert per partition would make
+as many parts in ClickHouse, and as inserting again is harmless, nothing hangs on which records share an insert.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from aiokafka import TopicPartition
+
+from schemas.codec import Undecodable
+from schemas.errors import WstError
+from schemas.publish import Publisher, Record
+from streams.core.invalid import InvalidMessage
+from streams.dead_letters import Cap, DeadLetters, TooManyDeadLetters
+from streams.sinks.clickhouse import Busy
+from streams.sinks.rows import Block, arrived, blocks
+from streams.sinks.source import Raw, Source
+
+_log: Final = logging.getLogger("wst.sink")
+
+
+class Sink(Protocol):
+    """Takes rows; what `write` returned from is durable. Rows may come again, in any order."""
+
+    async def write(self, blocks: Sequence[Block]) -> None:
+        """Writes blocks.
+
+        Raises:
+            Busy: it may work later.
+            WstError: it will not.
+        """
+
+    async def close(self) -> None:
+        """Lets go of the connection."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How records are gathered, and how long an archive may be away.
+
+    Attributes:
+        records: an insert begins with so many, at the latest …
+        size_bytes: … or with so many bytes …
+        linger_s: … or so long after the first of them came.
+        first_wait_s, longest_wait_s: pauses between attempts, doubling.
+        refusals: attempts at a statement that ClickHouse refuses although it is there.
+    """
+
+    records: int = 20_000
+    size_bytes: int = 16 << 20
+    linger_s: float = 0.5
+    first_wait_s: float = 0.5
+    longest_wait_s: float = 15.0
+    refusals: int = 5
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the sink did since its start.
+
+    Attributes:
+        rows: by table, repeats included.
+        refused: records that became dead letters.
+        away: the archive does not answer, nothing is consumed until it does.
+        behind_ms: age of the newest record of the last batch when its rows were in, ms.
+    """
+
+    records: int = 0
+    batches: int = 0
+    refused: int = 0
+    rows: dict[str, int] = field(default_factory=dict)
+    insert_seconds: float = 0.0
+    retries: int = 0
+    away: bool = False
+    behind_ms: int = 0
+
+
+class SinkConsumer:
+    """Carries records into the archive until it is told to stop.
+
+    Args:
+        letters: takes dead letters; durable when it returns.
+        prefix: of the topics.
+    """
+
+    def __init__(
+        self, source: Source, sink: Sink, letters: Publisher, prefix: str, policy: Policy | None = None, cap: Cap | None = None
+    ) -> None:
+        self._source = source
+        self._sink = sink
+        self._letters = letters
+        self._prefix = prefix
+        self._policy = policy or Policy()
+        self._waiting: list[Record] = []
+        self._refused = DeadLetters("sink", prefix, self._waiting.append, cap)
+        self._gathered: dict[TopicPartition, list[Raw]] = {}
+        self._size = 0
+        self._stop = asyncio.Event()
+        self.counters = Counters()
+
+    def stop(self) -> None:
+        """Ends `run` after the batch under way."""
+        self._stop.set()
+
+    def lag(self) -> dict[str, int]:
+        """Records not yet fetched, by full topic name, as far as is known."""
+        return self._source.lag()
+
+    async def run(self) -> None:
+        """Consumes until `stop`.
+
+        Raises:
+            Unreachable: no broker answers at the start.
+            WstError: ClickHouse refuses what it should take, or too much had to be refused.
+        """
+        await self._source.start()
+        try:
+            while not self._stop.is_set():
+                await self._gather()
+                await self._flush()
+        finally:
+            await self._source.stop()
+
+    async def _gather(self) -> None:
+        """Fetches until there is enough for an insert, or long enough after the first record."""
+        policy, lost = self._policy, self._source.lost
+        count, deadline = 0, float("inf")
+        while count < policy.records and self._size < policy.size_bytes and not self._stop.is_set():
+            wait_s = min(policy.linger_s, deadline - time.monotonic())
+            if wait_s <= 0:
+                return
+            fetched = await self._source.fetch(wait_s, policy.records - count)
+            if self._source.lost != lost:
+                # What was gathered comes again, to us or to the new owner; with what comes now it would not be contiguous.
+                lost, count, deadline = self._source.lost, 0, float("inf")
+                self._clear()
+            for partition, records in fetched.items():
+                self._gathered.setdefault(partition, []).extend(records)
+                self._size += sum(len(raw.value or b"") for raw in records)
+                count += len(records)
+            if count and deadline == float("inf"):
+                deadline = time.monotonic() + policy.linger_s
+
+    def _clear(self) -> None:
+        self._gathered.clear()
+        self._size = 0
+
+    async def _flush(self) -> None:
+        """Rows in, dead letters out, positions committed: topic by topic."""
+        by_topic: dict[str, dict[TopicPartition, list[Raw]]] = {}
+        for partition, records in self._gathered.items():
+            by_topic.setdefault(partition.topic, {})[partition] = records
+        self._clear()
+        for topic, batches in by_topic.items():
+            # In a thread: decoding thousands of records must not hold up an API that shares the loop.
+            rows = await asyncio.to_thread(self._rows, topic.removeprefix(self._prefix), batches)
+            if not await self._write(rows):
+                return
+            await self._send_letters()
+            await self._source.commit(batches)
+            self._count(batches, rows)
+
+    def _rows(self, topic: str, batches: dict[TopicPartition, list[Raw]]) -> list[Block]:
+        usable = []
+        for raw in (raw for records in batches.values() for raw in records):
+            try:
+                usable.append(arrived(topic, raw.position, raw.key, raw.value, raw.headers, raw.timestamp_ms))
+            except (Undecodable, InvalidMessage) as error:
+                self._refuse(raw, error.code, error.reason)
+            else:
+                self._refused.accept()
+        return blocks(topic, usable)
+
+    def _refuse(self, raw: Raw, code: str, reason: str) -> None:
+        try:
+            self._refused.refuse(raw, code, reason)
+        except TooManyDeadLetters as error:
+            raise WstError(
+                f"the sink stops at {raw.topic}: {error}", "see `wst dead-letters`; is a producer of another version running?"
+            ) from error
+
+    async def _send_letters(self) -> None:
+        if self._waiting:
+            await self._letters.publish(self._waiting)
+            _log.warning("%d records could not be used; they are in the dead letters", len(self._waiting))
+            self._waiting.clear()
+
+    async def _write(self, rows: list[Block]) -> bool:
+        """Writes until it is done; False: told to stop before."""
+        wait_s, attempts = self._policy.first_wait_s, 0
+        while True:
+            started = time.perf_counter()
+            try:
+                await self._sink.write(rows)
+            except Busy as error:
+                if not self.counters.away:
+                    _log.error("%s; nothing is lost, trying again", error)
+                self.counters.away = True
+            except WstError as error:
+                attempts += 1
+                if attempts >= self._policy.refusals or error.exit_code != WstError.exit_code:
+                    raise
+                _log.warning("%s; attempt %d of %d", error, attempts, self._policy.refusals)
+            else:
+                self.counters.insert_seconds += time.perf_counter() - started
+                if self.counters.away:
+                    _log.warning("the archive answers again")
+                    self.counters.away = False
+                return True
+            self.counters.retries += 1
+            if await self._told_to_stop(wait_s):
+                return False
+            wait_s = min(2 * wait_s, self._policy.longest_wait_s)
+
+    async def _told_to_stop(self, wait_s: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stop.wait(), wait_s)
+        except TimeoutError:
+            return False
+        return True
+
+    def _count(self, batches: dict[TopicPartition, list[Raw]], rows: list[Block]) -> None:
+        counters = self.counters
+        counters.batches += 1
+        counters.records += sum(map(len, batches.values()))
+        counters.refused = self._refused.total
+        for block in rows:
+            counters.rows[block.table] = counters.rows.get(block.table, 0) + block.rows
+        newest_ms = max(records[-1].timestamp_ms for records in batches.values())
+        counters.behind_ms = max(0, time.time_ns() // 10**6 - newest_ms)

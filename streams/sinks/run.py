@@ -1,0 +1,83 @@
+"""The sink put together from the settings: for its own process, and beside the API in one."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from pathlib import Path
+
+from schemas.journal import Journal
+from schemas.settings import Settings
+from streams import migrate
+from streams.sinks.clickhouse import ClickHouseSink, connect
+from streams.sinks.consumer import Policy, SinkConsumer
+from streams.sinks.letters import letters
+from streams.sinks.source import READER, GroupSource, WireSource
+
+
+class SinkPart:
+    """A sink with all it needs; `consumer.counters` and `consumer.lag()` say how it is doing."""
+
+    def __init__(self, settings: Settings, policy: Policy | None = None) -> None:
+        self._settings = settings
+        self._sink = ClickHouseSink(migrate.address_of(settings))
+        self._letters = letters(settings)
+        source = WireSource(settings) if settings.journal else GroupSource(settings)
+        self.consumer = SinkConsumer(source, self._sink, self._letters, settings.topic_prefix, policy)
+
+    async def prepare(self) -> None:
+        """Makes sure that the archive is there; an embedded one is brought to this version.
+
+        Raises:
+            WstError: it is out of reach, refuses us, or lacks its tables.
+        """
+        await asyncio.to_thread(_prepare, self._settings)
+
+    async def run(self) -> None:
+        """Consumes until `stop`, or until cancelled.
+
+        Raises:
+            WstError: what keeps it from going on, in one line.
+        """
+        try:
+            await self.consumer.run()
+        finally:
+            await self._letters.close()
+            await self._sink.close()
+
+    def stop(self) -> None:
+        """Ends `run` after the batch under way."""
+        self.consumer.stop()
+
+
+def _prepare(settings: Settings) -> None:
+    address = migrate.address_of(settings)
+    client = connect(address)
+    try:
+        if settings.journal is None:
+            migrate.require(address, client)
+        elif migrate.FIRST in migrate.apply(address, client):
+            _read_all_again(settings.journal, settings.partitions)
+    finally:
+        client.close()
+
+
+def _read_all_again(path: Path, partitions: int) -> None:
+    """A new archive knows nothing, whatever the cursors of one that was thrown away say."""
+    journal = Journal(path, partitions)
+    journal.forget_cursors(READER)
+    journal.close()
+
+
+async def run_until_signal(settings: Settings) -> None:
+    """Runs a sink until SIGINT or SIGTERM.
+
+    Raises:
+        WstError: what keeps it from going on, in one line.
+    """
+    part = SinkPart(settings)
+    await part.prepare()
+    loop = asyncio.get_running_loop()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, part.stop)
+    await part.run()
