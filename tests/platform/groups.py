@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from tests.compose import image, proxy, tools
 from tests.platform import clickhouse_http, engine, kafka
 
 
@@ -28,6 +29,13 @@ class Group:
 
 # From quick to slow: tests run in this order, after those that need no part at all.
 GROUPS = (
+    Group(
+        "compose",
+        "Compose v2",
+        frozenset({"stack"}),
+        tools.missing,
+        "on Debian 12: `python -m tests.compose.tools`; else Docker's own packages have it",
+    ),
     Group(
         "clickhouse_http",
         "ClickHouse over HTTP",
@@ -48,6 +56,20 @@ GROUPS = (
         frozenset({"engine", "private_engine"}),
         engine.missing,
         "on Linux: apt-get install docker.io busybox-static iproute2, and run as root",
+    ),
+    Group(
+        "proxy",
+        "HAProxy before a private Docker Engine",
+        frozenset({"socket_proxy"}),
+        lambda: proxy.missing() or engine.missing(),
+        "what `engine` needs, and apt-get install haproxy",
+    ),
+    Group(
+        "image",
+        "base image made of Debian's packages",
+        frozenset({"image"}),
+        image.missing,
+        "what `engine` needs, apt-get install debootstrap, then `python -m tests.compose.image` as root",
     ),
     Group(
         "engine26",
