@@ -260,8 +260,11 @@ def _take_run(container: Container, inspect: Inspect) -> None:
     if code == container.exit_code and (container.oom_killed or not inspect.oom_killed):
         return
     container.oom_killed = container.oom_killed or inspect.oom_killed
-    # The end that was folded is known better now: the same end, so it is not counted again.
-    _judge_end(container, code, crashes=max(container.crashes, 1), ran_ns=None, watched=container.incident is not None)
+    # The end that was folded is known better now: the same end, so it is not counted again, and history opens no incident.
+    was_incident = container.incident is not None
+    _judge_end(container, code, crashes=max(container.crashes, 1), ran_ns=None, watched=was_incident)
+    if not was_incident:
+        container.incident, container.crashes = None, 0
 
 
 def run_state(inspect: Inspect) -> str:

@@ -81,8 +81,9 @@ class Inspect(NamedTuple):
 
 
 class Observation(NamedTuple):
-    """What the engine showed of one container; `state` None: only the details count."""
+    """What the engine showed of one container; `state` None: only the details count; `by_sync`: a whole listing showed it."""
 
+    by_sync: bool
     present: bool
     state: str | None
     health: str | None
@@ -226,6 +227,7 @@ def _observation(raw: Mapping[str, Any]) -> Observation:
     # An inspect's state may lie ahead of the events: only its details count, whatever else it says.
     judged = raw["source"] == "listing"
     return Observation(
+        judged and raw["sync_id"] != "",
         raw["present"],
         raw["state"] if judged else None,
         raw["health"] if judged else None,

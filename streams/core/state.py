@@ -32,8 +32,8 @@ STATES: Final = frozenset((CREATED, RUNNING, PAUSED, RESTARTING, REMOVING, EXITE
 Order = tuple[int, int]
 """(clock generation, engine time in ns): facts of one engine are ordered by it."""
 
-IDENTITY_BYTES: Final = 6
-"""Of a fact's 8: two of 16 facts are taken for one another once in 10^13, and a table value is a twelfth smaller."""
+IDENTITY_BYTES: Final = 5
+"""Of a fact's 8: a fact is taken for one of 16 others once in 10^10, and a table value is an eighth smaller."""
 REMEMBERED: Final = 16
 """Identities kept per container and per workspace (commands)."""
 

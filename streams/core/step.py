@@ -13,7 +13,6 @@ from streams.core.problems import BY_CODE, ENDS_BY_TIME, problem_of, recovery_me
 from streams.core.state import (
     ACTIVE,
     ARCHIVED,
-    IDENTITY_BYTES,
     INACTIVE,
     REMOVED,
     RUNNING,
@@ -179,7 +178,7 @@ def settle(step: Step, container: Container, before: str | None, health: str | N
         return
     state.running += (container.state == RUNNING) - (before == RUNNING)
     if container.state == REMOVED:
-        bury(step, container)
+        bury(step)
     status = ACTIVE if state.running else ARCHIVED if state.status == ARCHIVED else INACTIVE
     if status != state.status:
         left = sum(other.state != REMOVED for other in state.containers.values())
@@ -235,10 +234,9 @@ def end_by_time(step: Step) -> None:
             judge_problem(step, container)
 
 
-def bury(step: Step, container: Container) -> None:
-    """Makes a removed container's tombstone small, and keeps tombstones few and young, by the facts' time."""
+def bury(step: Step) -> None:
+    """Keeps the tombstones of removed containers few and young, by the facts' time."""
     state = step.state
-    container.recent = container.recent[-IDENTITY_BYTES:]
     buried = [other for other in state.containers.values() if other.state == REMOVED]
     buried.sort(key=lambda other: (other.time_ns, other.id))
     for place, old in enumerate(buried):

@@ -22,7 +22,6 @@ from streams.core.facts import (
     NOTICE,
     OBSERVATION,
     Command,
-    ContainerRef,
     EngineEvent,
     Fact,
     Inspect,
@@ -132,8 +131,6 @@ def _event(step: Step, event: EngineEvent) -> str:
     state, fact = step.state, step.fact
     ref = fact.container
     container = state.containers.get(ref.id)
-    if event.action == "rename" and (container is None or container.state == REMOVED or _leaves(fact, ref, event)):
-        return _rename(step, event, container)
     transition = TRANSITIONS.get(event.action, OTHER)
     if container is None:
         if transition.implies is None:
@@ -151,6 +148,10 @@ def _event(step: Step, event: EngineEvent) -> str:
         before, health = container.state, container.health
         if before == REMOVED and event.action not in REVIVING:
             return APPLIED
+        if _leaves(fact, event):
+            advance(state, container, fact)
+            remove(step, container, f"renamed to {ref.name}")
+            return APPLIED
         if container.name != ref.name:
             container.name = ref.name
     advance(state, container, fact)
@@ -166,28 +167,9 @@ def _event(step: Step, event: EngineEvent) -> str:
     return APPLIED
 
 
-def _leaves(fact: Fact, ref: ContainerRef, event: EngineEvent) -> bool:
-    """An ephemeral workspace is its container's name: under the old id a rename is a leave."""
-    return ref.grouped_by == EPHEMERAL and (event.old_name == fact.workspace_name or ref.name != fact.workspace_name)
-
-
-def _rename(step: Step, event: EngineEvent, container: Container | None) -> str:
-    """A leave, or the rename of a container that is not here: it joins as soon as its state is said, by the inspect that follows."""
-    state, fact = step.state, step.fact
-    ref = fact.container
-    if container is None:
-        return UNPLACED
-    refusal = not_in_order(container, fact)
-    if refusal is not None:
-        return refusal
-    if _leaves(fact, ref, event):
-        advance(state, container, fact)
-        if container.state != REMOVED:
-            to = "" if ref.name == event.old_name else f" to {ref.name}"
-            remove(step, container, f"renamed{to}")
-    else:
-        del state.containers[container.id]  # it had left and is back; only a tombstone of it was here
-    return APPLIED
+def _leaves(fact: Fact, event: EngineEvent) -> bool:
+    """An ephemeral workspace is its container's name: told under the old id, a rename is a leave."""
+    return event.action == "rename" and fact.container.grouped_by == EPHEMERAL and event.old_name == fact.workspace_name
 
 
 # ── observations ─────────────────────────────────────────────────────────────────────────────────
@@ -217,13 +199,15 @@ def _observation(step: Step, seen: Observation) -> str:
         if refusal is not None:
             return refusal
         before, health = container.state, container.health
-        if is_correction(before, to or REMOVED) or (seen.health is not None and health not in (None, seen.health)):
+        told_otherwise = is_correction(before, to or REMOVED) or (seen.health is not None and health not in (None, seen.health))
+        if seen.by_sync and told_otherwise:
             step.corrects(known_until_ns)
     advance(state, container, fact)
-    state.last_sync_ns = max(state.last_sync_ns, fact.time_ns)
+    if seen.by_sync:
+        state.last_sync_ns = max(state.last_sync_ns, fact.time_ns)
     if to is None or not seen.present:
         if before != REMOVED:
-            remove(step, container, container.exit_reason)
+            remove(step, container, container.exit_reason if seen.by_sync else "renamed")
         return APPLIED
     container.name, container.service = ref.name, ref.service
     container.image = container.image or ref.image  # a listing shows a bare id once the tag has moved on
@@ -237,7 +221,7 @@ def _judge_first_sight(step: Step, seen: Observation) -> None:
     state, fact = step.state, step.fact
     known_ns = [c.time_ns for c in state.containers.values() if c.engine_id == fact.engine_id]
     created_ns = seen.inspect.created_at_ns if seen.inspect is not None else None
-    if known_ns and created_ns is not None and created_ns > max(known_ns):
+    if seen.by_sync and known_ns and created_ns is not None and created_ns > max(known_ns):
         step.corrects(created_ns)
 
 
@@ -285,7 +269,7 @@ def _details(step: Step, container: Container | None, inspect: Inspect) -> str:
         container = join(step, fact.container)
         advance(state, container, fact)
         # A rename brought it: its runs tell its state.
-        _take_state(step, container, run_state(inspect), Observation(True, None, None, inspect))
+        _take_state(step, container, run_state(inspect), Observation(False, True, None, None, inspect))
         settle(step, container, None, None)
         return APPLIED
     if remembers(container.recent, fact.id):

@@ -93,6 +93,7 @@ def seen(
     health: str | None = None,
     inspect: Record | None = None,
     container: Record | None = None,
+    sync_id: str = "sync-1",
     **rest: Any,
 ) -> Record:
     """An observation; `inspect` needs to name only what differs from `INSPECT`."""
@@ -106,6 +107,7 @@ def seen(
         "state": state,
         "health": health,
         "inspect": None if inspect is None else INSPECT | inspect,
+        "sync_id": sync_id if source == "listing" else "",
     }
     return fact("observation", section, at(seconds), identity, container, **rest)
 

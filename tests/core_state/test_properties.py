@@ -94,9 +94,7 @@ HOSTILE = st.one_of(
 )
 
 
-def run(
-    records: Sequence[Record], state: WorkspaceState | None = None, first: int = 0
-) -> tuple[WorkspaceState, list[Change]]:
+def run(records: Sequence[Record], state: WorkspaceState | None = None, first: int = 0) -> tuple[WorkspaceState, list[Change]]:
     """Folds records at positions from `first` on."""
     state = state or workspace.initial(WORKSPACE)
     changes: list[Change] = []

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from streams.core.changes import Recovery, StatusChanged
-from tests.core_state.makers import ENGINE, Folded, at, event, folded, inspected, notice, seen, who
+from tests.core_state.makers import ENGINE, Folded, Record, at, event, folded, inspected, notice, seen, who
 
 UP = [event("create", 0), event("start", 1)]
 
@@ -162,7 +162,7 @@ def test_a_rename_within_a_group_changes_the_name_alone() -> None:
 def test_the_rename_of_an_ephemeral_container_is_a_leave_and_a_join() -> None:
     # under old@laptop: rename@5 → removed.   under new@laptop: rename@5 → ·, inspect@5 → running
     single = who("old", grouped_by="ephemeral", service=None)
-    ids = {"workspace_id": "old@laptop", "workspace_name": "old"}
+    ids: Record = {"workspace_id": "old@laptop", "workspace_name": "old"}
     old = folded(event("create", 0, container=single, **ids), event("start", 1, container=single, **ids))
     assert old.record["ephemeral"]
     renamed = single | {"name": "new"}
@@ -171,20 +171,45 @@ def test_the_rename_of_an_ephemeral_container_is_a_leave_and_a_join() -> None:
     assert old.container("old").exit_reason == "renamed to new"
     assert (old.record["status"], old.record["total"]) == ("inactive", 0)
 
-    ids = {"workspace_id": "new@laptop", "workspace_name": "new"}
+    # What the producer says besides: it left there and joined here in that state, as observations of no sync.
+    there = folded(event("create", 0, container=single), event("start", 1, container=single))
+    there.add(seen(None, 5, container=single, present=False, sync_id=""))
+    assert there.container("old").exit_reason == "renamed"
+    assert not any(change.correction for change in there.changes)
+
+    ids: Record = {"workspace_id": "new@laptop", "workspace_name": "new"}
+    new = folded(seen("running", 5, container=renamed, sync_id="", **ids), event("rename", 5, container=renamed, old_name="old", **ids))
+    new.add(seen(None, 5, container=renamed, source="inspect", inspect={"started_at_ns": at(1)}, **ids))
+    assert (new.record["status"], new.container("old").started_at_ns) == ("active", at(1))
+    assert new.told() == ["new running", "shop active"]
+    assert new.tally == {"applied": 3}
+
+
+def test_a_join_whose_state_nobody_said_is_told_by_the_runs_of_the_inspect() -> None:
+    # under new@laptop: rename@5 → ·, inspect@5 → running
+    renamed = who("old", grouped_by="ephemeral", service=None) | {"name": "new"}
+    ids: Record = {"workspace_id": "new@laptop", "workspace_name": "new"}
     new = folded(event("rename", 5, container=renamed, old_name="old", **ids))
     assert new.tally == {"unplaced": 1}
     new.add(seen(None, 5, container=renamed, source="inspect", inspect={"started_at_ns": at(1)}, **ids))
     assert (new.record["status"], new.container("old").started_at_ns) == ("active", at(1))
 
 
+def test_an_exited_container_that_joins_by_a_rename_brings_no_incident() -> None:
+    renamed = who("old", grouped_by="ephemeral", service=None) | {"name": "new"}
+    new = folded(seen("exited", 5, container=renamed, sync_id=""))
+    details: Record = {"started_at_ns": at(-9), "finished_at_ns": at(-3), "exit_code": 1}
+    new.add(seen(None, 5, container=renamed, source="inspect", inspect=details))
+    assert new.record["condition"] == "ok"
+    assert (new.container("old").exit_code, new.container("old").exit_reason) == (1, "exit code 1 after 6 s")
+
+
 def test_a_container_renamed_back_joins_again() -> None:
     single = who("old", grouped_by="ephemeral", service=None)
-    ids = {"workspace_id": "old@laptop", "workspace_name": "old"}
+    ids: Record = {"workspace_id": "old@laptop", "workspace_name": "old"}
     old = folded(event("create", 0, container=single, **ids), event("start", 1, container=single, **ids))
     old.add(event("rename", 5, container=single | {"name": "new"}, old_name="old", **ids))
-    old.add(event("rename", 9, container=single, old_name="new", **ids))
-    old.add(seen(None, 9, container=single, source="inspect", inspect={"started_at_ns": at(1)}, **ids))
+    old.add(seen("running", 9, container=single, sync_id="", **ids), event("rename", 9, container=single, old_name="new", **ids))
     assert old.container("old").state == "running"
     assert old.record["status"] == "active"
 
@@ -209,7 +234,9 @@ def test_an_end_found_by_the_sync_that_may_have_been_a_stop_is_no_incident() -> 
 
 
 def test_history_before_anyone_watched_is_no_incident() -> None:
-    workspace = folded(seen("exited", 30, inspect={"started_at_ns": at(-900), "finished_at_ns": at(-800), "exit_code": 1, "oom_killed": True}))
+    workspace = folded(
+        seen("exited", 30, inspect={"started_at_ns": at(-900), "finished_at_ns": at(-800), "exit_code": 1, "oom_killed": True})
+    )
     assert workspace.told() == ["web exited", "shop inactive"]
     assert workspace.changes[0].correction is False
     assert workspace.record["condition"] == "ok"
@@ -247,7 +274,7 @@ def test_a_restart_nobody_saw_begins_a_new_run() -> None:
 def test_an_inspect_ahead_of_the_events_changes_no_state_and_tells_nothing_of_a_later_run() -> None:
     # start@1, inspect: it has exited(5) by now and its die is on its way
     workspace = folded(*UP)
-    details = {"started_at_ns": at(0.9), "finished_at_ns": at(1.4), "exit_code": 5, "memory_limit_bytes": 1, "restart_policy": "no"}
+    details: Record = {"started_at_ns": at(0.9), "finished_at_ns": at(1.4), "exit_code": 5, "memory_limit_bytes": 1, "restart_policy": "no"}
     assert workspace.add(inspected(1, **details)) == []
     web = workspace.container()
     assert (web.state, web.exit_code, web.finished_at_ns) == ("running", None, 0)
