@@ -25,6 +25,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     groups.leave_out(config, items)
 
 
+@pytest.hookimpl(tryfirst=True)  # before any fixture tries to start the part
 def pytest_runtest_setup(item: pytest.Item) -> None:
     missing = item.get_closest_marker("missing_part")
     if missing is not None:

@@ -22,12 +22,11 @@ import requests
 from docker.api.client import APIClient
 from docker.errors import DockerException
 
-from tests.platform.process import CACHE, ServerFailed, ServerProcess, kill_if_there, wait_until
+from tests.platform.engine_traces import CGROUPS, TRIXIE, Traces
+from tests.platform.process import ServerFailed, ServerProcess
 
 IMAGE = "wst-busybox:test"
-TRIXIE = CACHE / "engine-trixie"
 BUSYBOX = (Path("/usr/bin/busybox"), Path("/bin/busybox"))
-CGROUPS = Path("/sys/fs/cgroup")
 
 # The daemon sees its own Debian, this machine's kernel, and its folder below /srv; the mounts end
 # with it. The root is pivoted, not only changed: `docker exec` enters a container by its mount
@@ -113,18 +112,14 @@ class DockerEngine(ServerProcess):
         self.flavour = flavour
         self.socket_path = self.folder / "docker.sock"
         self.url = f"unix://{self.socket_path}"
-        self.bridge = f"wst{random.randrange(16**8):08x}"
+        self._traces = Traces(self.folder)
+        self.bridge = self._traces.bridge
         self._has_image = False
 
     # --- the daemon -----------------------------------------------------------------------
 
-    @property
-    def _daemon_folder(self) -> Path:
-        """The engine's folder as its daemon sees it."""
-        return self.folder if self.flavour == "host" else Path("/srv") / self.folder.name
-
     def _command(self) -> Sequence[str]:
-        base = self._daemon_folder
+        base = self._traces.daemon_folder
         daemon = [
             "dockerd",
             f"--host=unix://{base / 'docker.sock'}",
@@ -163,31 +158,29 @@ class DockerEngine(ServerProcess):
             self.docker("import", change, "-", IMAGE, stdin=busybox_image())
             self._has_image = True
 
+    def _make_bridge(self) -> None:
+        if (Path("/sys/class/net") / self.bridge).exists():
+            return
+        subnet = f"10.{random.randint(64, 250)}.{random.randint(0, 255)}.1/24"
+        for arguments in (
+            ("link", "add", self.bridge, "type", "bridge"),
+            ("address", "add", subnet, "dev", self.bridge),
+            ("link", "set", self.bridge, "up"),
+        ):
+            subprocess.run(["ip", *arguments], check=True, capture_output=True)
+
     def kill(self) -> None:
         """Crash the daemon and its containerd (SIGKILL); containers live on until it is back."""
         super().kill()
-
-        def containerd_gone() -> bool:
-            daemons = [pid for pid, name in self._helper_pids().items() if Path(name).name == "containerd"]
-            for pid in daemons:
-                kill_if_there(pid)
-            return not daemons
-
-        wait_until(containerd_gone, f"containerd of {self.name} ends", 20)
-        # A dead containerd that nobody has reaped yet counts as running: the next daemon would
-        # wait for it, and then give up.
-        for pid_file in (self.folder / "exec" / "containerd").glob("*.pid"):
-            pid_file.unlink()
+        self._traces.kill_containerd()
 
     def close(self) -> None:
         """End all containers and the daemon; leave no mount, bridge, cgroup or folder behind."""
         self.kill()
-        self._kill_leftovers()
-        self._unmount()
-        subprocess.run(["ip", "link", "delete", self.bridge], capture_output=True, check=False)
-        if self.flavour == "trixie":
-            (TRIXIE / self._daemon_folder.relative_to("/")).rmdir()
-        super().close()
+        self._traces.remove()
+
+    def _remove_abandoned(self, folder: Path) -> None:
+        Traces(folder).remove()
 
     # --- what tests do with it ------------------------------------------------------------
 
@@ -230,69 +223,3 @@ class DockerEngine(ServerProcess):
         ids = self.docker("ps", "--all", "--quiet").split()
         if ids:
             self.docker("rm", "--force", "--volumes", *ids)
-
-    # --- leaving nothing behind -----------------------------------------------------------
-
-    def _make_bridge(self) -> None:
-        if (Path("/sys/class/net") / self.bridge).exists():
-            return
-        subnet = f"10.{random.randint(64, 250)}.{random.randint(0, 255)}.1/24"
-        for arguments in (
-            ("link", "add", self.bridge, "type", "bridge"),
-            ("address", "add", subnet, "dev", self.bridge),
-            ("link", "set", self.bridge, "up"),
-        ):
-            subprocess.run(["ip", *arguments], check=True, capture_output=True)
-
-    def _cgroups(self) -> list[Path]:
-        """Return this engine's cgroups, children first: of every hierarchy (v1), or the one (v2)."""
-        tops = [CGROUPS / self.bridge, *CGROUPS.glob(f"*/{self.bridge}")]
-        found = [path for top in tops if top.exists() for path in (top, *top.rglob("*/"))]
-        return sorted(found, key=lambda path: len(path.parts), reverse=True)
-
-    def _container_pids(self) -> set[int]:
-        pids: set[int] = set()
-        for cgroup in self._cgroups():
-            try:
-                pids.update(int(pid) for pid in (cgroup / "cgroup.procs").read_text().split())
-            except FileNotFoundError:
-                continue
-        return pids
-
-    def _helper_pids(self) -> dict[int, str]:
-        """Return containerd and its shims, with their program: they name our folder as they run."""
-        pids: dict[int, str] = {}
-        exec_root = str(self._daemon_folder / "exec")
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                arguments = (entry / "cmdline").read_bytes().decode(errors="replace")
-            except (FileNotFoundError, ProcessLookupError, PermissionError):
-                continue
-            if exec_root in arguments:
-                pids[int(entry.name)] = arguments.split("\0")[0]
-        return pids
-
-    def _kill_leftovers(self) -> None:
-        def gone() -> bool:
-            pids = self._container_pids() | self._helper_pids().keys()
-            for pid in pids:
-                kill_if_there(pid)
-            return not pids
-
-        self._thaw()
-        wait_until(gone, f"processes of {self.name} end", 20)
-        for cgroup in self._cgroups():
-            cgroup.rmdir()
-
-    def _thaw(self) -> None:
-        # A paused container cannot die before it is thawed.
-        for cgroup in self._cgroups():
-            for switch, thawed in (("freezer.state", "THAWED"), ("cgroup.freeze", "0")):
-                if (cgroup / switch).exists():
-                    (cgroup / switch).write_text(thawed)
-
-    def _unmount(self) -> None:
-        points = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
-        ours = [point for point in points if point.startswith(f"{self.folder}/")]
-        for point in sorted(ours, key=len, reverse=True):
-            subprocess.run(["umount", "--lazy", point], check=False, capture_output=True)

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 
-from tests.platform.engine import TRIXIE
+from tests.platform.engine_traces import TRIXIE
 
 MIRROR = "http://deb.debian.org/debian"
 

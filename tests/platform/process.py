@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +19,7 @@ from typing import Self
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
+OWNER = "owner.pid"
 
 
 class ServerFailed(RuntimeError):
@@ -57,6 +58,16 @@ def kill_if_there(pid: int) -> None:
         os.kill(pid, signal.SIGKILL)
 
 
+def abandoned_folders(prefix: str) -> Iterator[Path]:
+    """Yield, once each, the folders of servers whose test run is no more."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{prefix}*/{OWNER}"):
+        # Whoever unlinks it owns the folder: other runs may be looking at the same time.
+        with suppress(FileNotFoundError):
+            if not Path(f"/proc/{owner.read_text()}").exists():
+                owner.unlink()
+                yield owner.parent
+
+
 class ServerProcess(ABC):
     """One server, its folder and its log; the folder survives `kill` and `restart`.
 
@@ -69,9 +80,16 @@ class ServerProcess(ABC):
     def __init__(self, name: str) -> None:
         """Make an empty folder for the server `name`; nothing runs before `start`."""
         self.name = name
+        for abandoned in abandoned_folders(f"wst-{name}-"):
+            self._remove_abandoned(abandoned)
         self.folder = Path(tempfile.mkdtemp(prefix=f"wst-{name}-"))
+        (self.folder / OWNER).write_text(str(os.getpid()))
         self.log_path = self.folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
+
+    def _remove_abandoned(self, folder: Path) -> None:
+        """Remove what a test run that was killed left of a server of this kind."""
+        shutil.rmtree(folder, ignore_errors=True)
 
     @abstractmethod
     def _command(self) -> Sequence[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.platform.engine import DockerEngine
-from tests.platform.process import wait_until
+from tests.platform.engine_traces import Traces
+from tests.platform.process import ROOT, wait_until
 
 # Doubles a string until the kernel ends the shell.
 EAT_MEMORY = ("sh", "-c", "x=0123456789; while :; do x=$x$x; done")
@@ -111,6 +113,28 @@ def test_an_engine_leaves_nothing_behind_even_when_it_was_killed_with_running_an
     assert not (Path("/sys/class/net") / engine.bridge).exists()
     assert str(engine.folder) not in Path("/proc/self/mountinfo").read_text()
     assert not [pid for pid in pids if b"sleep" in cmdline(pid)]
+
+
+@pytest.mark.engine
+def test_the_next_engine_removes_what_a_killed_test_run_left() -> None:
+    script = """
+from tests.platform.engine import DockerEngine
+engine = DockerEngine()
+engine.start()
+engine.run("orphan", "sleep", "1000")
+print(engine.folder, flush=True)
+input()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as run:
+        assert run.stdout is not None
+        folder = Path(run.stdout.readline().decode().strip())
+        run.kill()
+    traces = Traces(folder)
+    assert (Path("/sys/class/net") / traces.bridge).exists()
+    DockerEngine().close()
+    assert not folder.exists()
+    assert not traces.helpers()
+    assert not (Path("/sys/class/net") / traces.bridge).exists()
 
 
 def cmdline(pid: int) -> bytes:
