@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from schemas.settings import Settings
@@ -14,56 +14,79 @@ from streams.api.app import make_app
 from streams.api.guard import guard_of
 from streams.api.live import Live
 from streams.api.server import address_of, listen, serving
+from streams.migrate import address_of as archive_address
 from streams.query.archive import ClickHouseArchive
-
-_log: Final = logging.getLogger("wst.api")
+from streams.sinks.run import SinkPart
 
 #: What a process says on stdout once it can be used, followed by its address.
 READY: Final = "wst-ready "
+#: What the batch under way may take at the end, s; what does not get in is read again.
+_LAST_BATCH_S: Final = 2.0
 
 
-async def run_api(
-    settings: Settings,
-    archive: ClickHouseArchive,
-    beside: Callable[[], Awaitable[None]] | None = None,
-    health: Callable[[], Any] | None = None,
-) -> None:
+async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
     """Serves until SIGTERM or SIGINT; says its address in the line `wst-ready URL`.
 
     Args:
-        beside: runs in the same process (the embedded sink); when it ends, all ends.
-        health: what it says for `/healthz`.
+        sink: runs in the same process (embedded: one process alone may open the archive).
 
     Raises:
         SettingError: the address cannot be listened on, or is not loopback and there is no token.
-        Unreachable: the broker or ClickHouse does not answer.
+        WstError: the broker or the archive is out of reach, or the sink cannot go on.
     """
     guard = guard_of(settings)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     listening = listen(settings.api_host, settings.api_port)
+    if sink is not None:
+        await sink.prepare()
+    archive = ClickHouseArchive(archive_address(settings))
     live = Live(settings, archive if settings.journal else None)
-    app = make_app(live, archive, guard, lambda: {"parts": parts_of(settings)} | ({"sink": health()} if health else {}))
-    services = [asyncio.ensure_future(live.run())] + ([asyncio.ensure_future(beside())] if beside else [])
+    app = make_app(live, archive, guard, lambda: _health(settings, sink))
+    following = asyncio.create_task(live.run())
+    sinking = [asyncio.create_task(sink.run())] if sink is not None else []
     try:
         async with serving(app, listening, live.recent.close) as server:
-            loaded = asyncio.create_task(_say_ready(live, address_of(listening)))
-            await asyncio.wait([*services, server, asyncio.create_task(stop.wait())], return_when=asyncio.FIRST_COMPLETED)
-            loaded.cancel()
-        for service in (*services, server):
-            if service.done():
-                service.result()
+            ready = asyncio.create_task(_say_ready(live, address_of(listening)))
+            asked = asyncio.create_task(stop.wait())
+            await asyncio.wait([following, *sinking, server, asked], return_when=asyncio.FIRST_COMPLETED)
+            for task in (ready, asked):
+                task.cancel()
+        _raise_the_first([following, *sinking, server])
     finally:
-        for service in services:
-            service.cancel()
-        await asyncio.gather(*services, return_exceptions=True)
+        if sink is not None:
+            sink.stop()
+        await _end([following], 0)
+        await _end(sinking, _LAST_BATCH_S)
         await archive.close()
+
+
+def _raise_the_first(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        if task.done():
+            task.result()
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]], within_s: float) -> None:
+    """Gives tasks time to end by themselves, then cancels them; what they raised was said before."""
+    if tasks and within_s:
+        await asyncio.wait(tasks, timeout=within_s)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _say_ready(live: Live, address: str) -> None:
     await live.loaded.wait()
     print(f"{READY}{address}", flush=True)  # noqa: T201  # the supervisor reads it
+
+
+def _health(settings: Settings, sink: SinkPart | None) -> dict[str, Any]:
+    said: dict[str, Any] = {"parts": parts_of(settings)}
+    if sink is not None:
+        said["sink"] = asdict(sink.consumer.counters) | {"lag": sink.consumer.lag()}
+    return said
 
 
 def parts_of(settings: Settings) -> list[dict[str, Any]]:

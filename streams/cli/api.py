@@ -9,11 +9,11 @@ import click
 def api() -> None:
     """Serves the HTTP API from Kafka and ClickHouse."""
     import asyncio
+    import logging
 
     from schemas.settings import load_settings
     from streams.api.run import run_api
-    from streams.migrate import address_of
-    from streams.query.archive import ClickHouseArchive
 
-    settings = load_settings()
-    asyncio.run(run_api(settings, ClickHouseArchive(address_of(settings))))
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
+    asyncio.run(run_api(load_settings()))

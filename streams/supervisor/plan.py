@@ -56,7 +56,8 @@ def parts(source: Source) -> tuple[Part, ...]:
 
 def _facts(source: Source) -> Part:
     if not source.play:
-        return Part("producer", _wst("producer"), needs=("broker",))
+        # It writes to the journal, and needs no broker: nothing is missed while one starts again.
+        return Part("producer", _wst("producer"))
     file = (str(source.recording),) if source.recording else ()
     # What is played goes into the journal: it needs no broker, and must not begin anew with one.
     return Part("play", _wst("play", *file, "--speed", f"{source.speed:g}"), may_end=True)
@@ -83,4 +84,3 @@ def environment(own: Mapping[str, str], data: Path, port: int, source: Source) -
 
 def _wst(*arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-m", "schemas.wst", *arguments)
-
