@@ -1,0 +1,191 @@
+"""Ticks as producers make them, and the windows as anyone would compute them from derived samples."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from schemas.counters import COLUMNS, pack
+from streams.core import samples
+from streams.core.facts import Position
+from streams.core.usage import UsageState, fold_tick, initial
+from streams.core.window_set import DEFAULT, Policy
+
+Record = dict[str, Any]
+SECOND_NS = 10**9
+HOUR_S = 3600
+NOON_S = 1_764_072_000 // 86_400 * 86_400 + 12 * HOUR_S
+"""Noon of a day, s: times in tests are relative to it."""
+
+STEADY: Mapping[str, int] = {
+    "started_at_ns": (NOON_S - 5000) * SECOND_NS,
+    "online_cpus": 4,
+    "cpu_total_ns": 50 * SECOND_NS,
+    "system_cpu_ns": 9000 * SECOND_NS,
+    "throttled_ns": 0,
+    "memory_usage_bytes": 300 << 20,
+    "memory_limit_bytes": 1 << 30,
+    "memory_inactive_file_bytes": 100 << 20,
+    "page_faults": 1000,
+    "pids": 7,
+    "network_rx_bytes": 5000,
+    "network_tx_bytes": 700,
+    "block_read_bytes": 40960,
+    "block_write_bytes": 8192,
+    "interfaces_hash": 11,
+    "devices_hash": 22,
+    "network_namespace": 33,
+}
+"""Plausible counters of a container; what is not named was not said."""
+
+
+def counters(at_s: float = 0, **values: int) -> bytes:
+    """Packed counters read `at_s` seconds after noon: STEADY, but for what is named."""
+    said = {**dict.fromkeys(COLUMNS, -1), **STEADY, "read_ns": NOON_S * SECOND_NS + round(at_s * SECOND_NS), **values}
+    return pack([said[name] for name in COLUMNS])
+
+
+def sample(container: str, packed: bytes) -> Record:
+    return {"container_id": container * 64 if len(container) == 1 else container, "container_name": container, "service": None, "counters": packed}
+
+
+def tick(at_s: float, read: Mapping[str, bytes] | Sequence[Record], **fields: Any) -> Record:
+    """One tick at `at_s` seconds after noon with the counters of some containers."""
+    some = [sample(container, packed) for container, packed in read.items()] if isinstance(read, Mapping) else list(read)
+    return {
+        "workspace_id": "shop@laptop",
+        "workspace_name": "shop",
+        "engine_id": "engine-1",
+        "engine_name": "laptop",
+        "generation": 0,
+        "tick_at_ns": NOON_S * SECOND_NS + round(at_s * SECOND_NS),
+        "interval_ms": 10_000,
+        "part": 0,
+        "parts": 1,
+        "host_cpus": 4,
+        "host_memory_bytes": 16 << 30,
+        "labels": {"team": "shop"},
+        "samples": some,
+        **fields,
+    }
+
+
+class Log:
+    """A workspace's value and everything its fold published."""
+
+    def __init__(self, policy: Policy = DEFAULT) -> None:
+        self.state: UsageState = initial("shop@laptop")
+        self.policy = policy
+        self.offset = 0
+        self.records: list[Record] = []
+
+    def fold(self, message: Record, *, timestamp_ms: int | None = None, position: Position | None = None) -> list[Record]:
+        """Folds a tick at the next offset; its record was made at the tick unless said otherwise."""
+        self.offset += 1
+        at_ms = message["tick_at_ns"] // 1_000_000 if timestamp_ms is None else timestamp_ms
+        self.state, records = fold_tick(self.state, message, position or Position(1, 3, self.offset), at_ms, self.policy)
+        self.records += records
+        return records
+
+    def read(self, at_s: float, **read: bytes) -> dict[str, Record]:
+        """Folds a tick of the containers named; returns their derived values by container."""
+        return by_container(self.fold(tick(at_s, read)))
+
+
+def by_container(records: Iterable[Record]) -> dict[str, Record]:
+    """Derived values by column, with their outcome, by container name."""
+    return {
+        one["container_name"]: {"outcome": one["outcome"], **dict(zip(samples.COLUMNS, samples.unpack(one["derived"]), strict=True))}
+        for record in records
+        for one in record["samples"]
+    }
+
+
+def outcomes(records: Iterable[Record]) -> list[str]:
+    return [one["outcome"] for record in records for one in record["samples"]]
+
+
+def windows(records: Iterable[Record]) -> dict[tuple[str, str, int], Record]:
+    """The windows published, the highest version of each, by (engine, grain, start in ms)."""
+    best: dict[tuple[str, str, int], Record] = {}
+    for record in records:
+        for window in record["windows"]:
+            key = (record["engine_id"], window["grain"], window["start_ms"])
+            if key not in best or version(window) >= version(best[key]):
+                best[key] = window
+    return best
+
+
+def version(window: Record) -> tuple[int, bool]:
+    return window["sample_count"], window["final"]
+
+
+def recomputed(records: Iterable[Record]) -> dict[tuple[str, str, int], Record]:
+    """The same windows from derived samples alone, by the definitions in the schema."""
+    ticks: dict[tuple[str, str, int], dict[tuple[int, int], list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for record in records:
+        for one in record["samples"]:
+            if one["outcome"] not in {"folded", "folded_late"}:
+                continue
+            values = dict(zip(samples.COLUMNS, samples.unpack(one["derived"]), strict=True))
+            row = {**one, **values, "part": record["part"]}
+            for grain, length in (("hour", 3_600_000), ("day", 86_400_000)):
+                start = values["read_ns"] // 1_000_000 // length * length
+                ticks[record["engine_id"], grain, start][record["epoch"], record["offset"]].append(row)
+    return {key: _aggregate(key, groups) for key, groups in ticks.items()}
+
+
+def _aggregate(key: tuple[str, str, int], groups: Mapping[tuple[int, int], list[Record]]) -> Record:
+    rows = [row for group in groups.values() for row in group]
+
+    def total(column: str) -> int:
+        return sum(max(row[column], 0) for row in rows)
+
+    def per_tick(column: str) -> list[tuple[int, int]]:
+        """(last reading, value) of each message that has a known value; a message whose samples lie in two hours is two."""
+        pairs = []
+        for group in groups.values():
+            for hour in {row["read_ns"] // (3600 * SECOND_NS) for row in group}:
+                part = [row for row in group if row["read_ns"] // (3600 * SECOND_NS) == hour]
+                if any(row[column] >= 0 for row in part):
+                    pairs.append((max(row["read_ns"] for row in part), sum(max(row[column], 0) for row in part)))
+        return pairs
+
+    cpu, memory = per_tick("cpu_millipercent"), per_tick("memory_used_bytes")
+    by_hour = {(offset, row["read_ns"] // (3600 * SECOND_NS)): [] for offset, group in groups.items() for row in group}
+    for offset, group in groups.items():
+        for row in group:
+            by_hour[offset, row["read_ns"] // (3600 * SECOND_NS)].append(row)
+    return {
+        "grain": key[1],
+        "container_id": None,
+        "start_ms": key[2],
+        "sample_count": len(rows),
+        "tick_count": len(by_hour),
+        "observed_ns": total("interval_ns"),
+        "covered_ns": sum(max(row["interval_ns"] for row in group) for group in by_hour.values() if group[0]["part"] == 0),
+        "cpu_core_ns": total("cpu_ns"),
+        "memory_byte_seconds": total("memory_byte_seconds"),
+        "network_rx_bytes": total("network_rx_counted_bytes"),
+        "network_tx_bytes": total("network_tx_counted_bytes"),
+        "block_read_bytes": total("block_read_bytes"),
+        "block_write_bytes": total("block_write_bytes"),
+        "throttled_ns": total("throttled_ns"),
+        "page_faults": total("page_faults"),
+        "first_read_ns": min(row["read_ns"] for row in rows),
+        "last_read_ns": max(row["read_ns"] for row in rows),
+        "cpu_millipercent_min": min((value for _, value in cpu), default=-1),
+        "cpu_millipercent_max": max((value for _, value in cpu), default=-1),
+        "cpu_millipercent_last": max(cpu, default=(-1, -1))[1],
+        "memory_used_bytes_min": min((value for _, value in memory), default=-1),
+        "memory_used_bytes_max": max((value for _, value in memory), default=-1),
+        "memory_used_bytes_last": max(memory, default=(-1, -1))[1],
+        "container_count": len({row["container_id"] for row in rows}),
+        "late_count": sum(row["outcome"] == "folded_late" for row in rows),
+        "sketches": {},
+    }
+
+
+def without_final(found: Mapping[tuple[str, str, int], Record]) -> dict[tuple[str, str, int], Record]:
+    return {key: {name: value for name, value in window.items() if name != "final"} for key, window in found.items()}
