@@ -43,8 +43,8 @@ bench: $(VENV)/dev.stamp ## the long measurements: make bench ARGS=codec runs on
 dist: $(VENV)/dev.stamp ## wheel and sdist, in dist/
 	@$(BIN)/python -m build
 
-platform: $(VENV)/dev.stamp ## fetch the real parts tests run against: Kafka's jars, Docker Engine 26
-	@$(BIN)/python -m tests.platform.kafka && $(BIN)/python -m tests.platform.engine26
+platform: $(VENV)/dev.stamp ## fetch the real parts tests run against, as root: Kafka's jars, Docker 26, Compose, a base image
+	@for part in platform.kafka platform.engine26 compose.tools compose.image; do $(BIN)/python -m tests.$$part; done
 
 engine26: $(VENV)/dev.stamp ## Debian 13 with Docker 26 in a folder, as root
 	@$(BIN)/python -m tests.platform.engine26
