@@ -28,7 +28,11 @@ def _busy(service: str, seconds: float) -> list[Record]:
     }
     name = f"customer-shop-{service}-1"
     container = {"image": f"registry.example.org/shop/{service}:2026.01.3", "service": service, "name": name}
-    facts = [event("create", seconds), event("start", seconds + 1.1), inspected(seconds + 1.1, has_healthcheck=True, **said)]
+    facts = [
+        event("create", seconds),
+        event("start", seconds + 1.1),
+        inspected(seconds + 1.1, has_healthcheck=True, long_running=True, **said),
+    ]
     facts += [event("exec_start", seconds + 2 + n, exec_id=str(n)) for n in range(20)]
     facts += [event("health_status", seconds + 30, health="healthy")]
     who = {"id": f"{hash(service) & 0xFFFF:04x}" * 16, "grouped_by": "compose", "labels": {"team": "blue"}} | container

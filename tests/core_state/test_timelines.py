@@ -177,7 +177,7 @@ def test_the_rename_of_an_ephemeral_container_is_a_leave_and_a_join() -> None:
     assert there.container("old").exit_reason == "renamed"
     assert not any(change.correction for change in there.changes)
 
-    ids: Record = {"workspace_id": "new@laptop", "workspace_name": "new"}
+    ids = {"workspace_id": "new@laptop", "workspace_name": "new"}
     new = folded(seen("running", 5, container=renamed, sync_id="", **ids), event("rename", 5, container=renamed, old_name="old", **ids))
     new.add(seen(None, 5, container=renamed, source="inspect", inspect={"started_at_ns": at(1)}, **ids))
     assert (new.record["status"], new.container("old").started_at_ns) == ("active", at(1))
