@@ -30,8 +30,11 @@ class Api:
             base_url=self.url, headers=headers, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S), trust_env=not local
         )
 
-    def get(self, path: str, params: Params | None = None) -> Any:
+    def get(self, path: str, params: Params | None = None, *, also_when_unwell: bool = False) -> Any:
         """The JSON at a path.
+
+        Args:
+            also_when_unwell: the answer of a health check counts whatever it says.
 
         Raises:
             Unreachable: nobody answers there, or not as we know it.
@@ -45,7 +48,7 @@ class Api:
         except httpx.HTTPError as error:
             why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise Unreachable(f"no API answers at {self.url} ({why})", "start `wst up` or `wst api`, or set WST_API") from error
-        if answer.is_success:
+        if answer.is_success or (also_when_unwell and answer.headers.get("content-type") == "application/json"):
             return _json(answer, self.url)
         raise _problem(answer, self.url)
 

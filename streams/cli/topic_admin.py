@@ -232,3 +232,27 @@ def _insist_on_values(topic: Topic, partition: TopicPartition, values: list[byte
             f"topic {partition.topic} holds records that are not wst's (partition {partition.partition}: {reason})",
             "set another WST_TOPIC_PREFIX, or remove what is not ours",
         )
+
+
+async def read_all(settings: Settings, name: str) -> list[bytes | None]:
+    """Values of all records of a topic, for a small one.
+
+    Raises:
+        Unreachable: no broker answers.
+    """
+    consumer = AIOKafkaConsumer(**client_arguments(settings), enable_auto_commit=False, auto_offset_reset="earliest")
+    values: list[bytes | None] = []
+    try:
+        await consumer.start()
+        await consumer.topics()
+        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
+        consumer.assign(partitions)
+        ends = await consumer.end_offsets(partitions) if partitions else {}
+        while any([await consumer.position(partition) < end for partition, end in ends.items()]):
+            fetched = await consumer.getmany(timeout_ms=_READ_MS)
+            values += [record.value for records in fetched.values() for record in records]
+    except (KafkaError, OSError) as error:
+        raise Unreachable(f"no Kafka broker answers at {settings.brokers} ({error})", "see WST_BROKERS") from error
+    finally:
+        await consumer.stop()
+    return values
