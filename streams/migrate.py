@@ -21,8 +21,6 @@ from schemas.settings import Settings, load_settings
 from streams.sinks.clickhouse import Address, connect, explained
 
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-#: The file that makes an empty database: it is missing where there is no archive yet.
-FIRST: Final = "0001_tables.sql"
 _POSITION: Final = (
     "bitOr(bitOr(bitShiftLeft(toUInt128(greatest(log_epoch, 0)), 80), bitShiftLeft(toUInt128(greatest(log_partition, 0)), 64)),"
     " toUInt128(greatest(log_offset, 0)))"

@@ -122,6 +122,7 @@ class SinkConsumer:
             WstError: ClickHouse refuses what it should take, or too much had to be refused.
         """
         await self._source.start()
+        _log.info("reading")
         try:
             while not self._stop.is_set():
                 await self._gather()

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from pathlib import Path
 
-from schemas.journal import Journal
 from schemas.settings import Settings
 from streams import migrate
 from streams.sinks.clickhouse import ClickHouseSink, connect
 from streams.sinks.consumer import Policy, SinkConsumer
 from streams.sinks.letters import letters
-from streams.sinks.source import READER, GroupSource, WireSource
+from streams.sinks.source import GroupSource, WireSource
 
 
 class SinkPart:
@@ -56,17 +54,10 @@ def _prepare(settings: Settings) -> None:
     try:
         if settings.journal is None:
             migrate.require(address, client)
-        elif migrate.FIRST in migrate.apply(address, client):
-            _read_all_again(settings.journal, settings.partitions)
+        else:
+            migrate.apply(address, client)
     finally:
         client.close()
-
-
-def _read_all_again(path: Path, partitions: int) -> None:
-    """A new archive knows nothing, whatever the cursors of one that was thrown away say."""
-    journal = Journal(path, partitions)
-    journal.forget_cursors(READER)
-    journal.close()
 
 
 async def run_until_signal(settings: Settings) -> None:
