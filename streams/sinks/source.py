@@ -263,7 +263,9 @@ async def read_log_epoch(settings: Settings) -> int:
     await _start(consumer, settings)
     epoch = 0
     try:
-        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or await _partitions(consumer, name)]
+        if name not in await consumer.topics():
+            return 0
+        partitions = [TopicPartition(name, number) for number in range(settings.partitions)]
         consumer.assign(partitions)
         await consumer.seek_to_beginning(*partitions)
         ends = await consumer.end_offsets(partitions)
@@ -275,11 +277,6 @@ async def read_log_epoch(settings: Settings) -> int:
     finally:
         await consumer.stop()
     return epoch
-
-
-async def _partitions(consumer: AIOKafkaConsumer, name: str) -> set[int]:
-    await consumer.topics()
-    return consumer.partitions_for_topic(name) or set()
 
 
 def _epoch_of(control: Any, value: bytes | None) -> int:
