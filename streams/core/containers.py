@@ -30,8 +30,10 @@ from streams.core.words import KILLED_CODES, SECOND_NS, exit_reason
 STEADY_NS: Final = 10 * 60 * SECOND_NS
 """Unexpected exits further apart are no loop; an OOM or a loop survived for so long is over."""
 
+# Codes of problems (problems.py) that an end or a failed start leaves behind.
 UNEXPECTED_EXIT: Final = "unexpected_exit"
 OOM: Final = "oom"
+START_FAILED: Final = "start_failed"
 
 STARTING: Final = "starting"
 UNHEALTHY: Final = "unhealthy"
@@ -74,6 +76,8 @@ def _kill(container: Container, event: EngineEvent, time_ns: int) -> None:
 def _oom(container: Container, event: EngineEvent, time_ns: int) -> None:
     container.oom_killed = True  # the first process may survive it
     container.oom_at_ns = time_ns
+    if container.state in ENDED and container.incident is not None:  # it can come after the die it explains
+        _judge_end(container, container.exit_code, crashes=container.crashes, ran_ns=None, watched=True)
 
 
 def _die(container: Container, event: EngineEvent, time_ns: int) -> None:
@@ -81,6 +85,13 @@ def _die(container: Container, event: EngineEvent, time_ns: int) -> None:
     ended(container, event.exit_code, time_ns, ran_ns=ran_ns, watched=True)
     if will_restart(container):
         container.state = RESTARTING
+
+
+def _stop(container: Container, event: EngineEvent, time_ns: int) -> None:
+    if container.state == RESTARTING:  # between two runs there is no process: no die will come
+        container.state = EXITED
+        container.stop_requested = True
+        container.incident, container.crashes = None, 0
 
 
 def _health(container: Container, event: EngineEvent, time_ns: int) -> None:
@@ -104,7 +115,7 @@ TRANSITIONS: Final[Mapping[str, Transition]] = {
     "kill": Transition(implies=RUNNING, effect=_kill),
     "oom": Transition(implies=RUNNING, effect=_oom),
     "die": Transition(to=EXITED, implies=RUNNING, effect=_die),  # or restarting: see will_restart
-    "stop": Transition(implies=EXITED),  # can precede die, so it ends nothing
+    "stop": Transition(implies=EXITED, effect=_stop),  # can precede die, so it ends no run
     "restart": Transition(implies=RUNNING),  # comes last: kill, die, stop, start, restart
     "pause": Transition(to=PAUSED, implies=RUNNING),
     "unpause": Transition(to=RUNNING, implies=PAUSED),
@@ -246,14 +257,18 @@ def _same_run(container: Container, inspect: Inspect, order: Order) -> bool:
 
 
 def _take_run(container: Container, inspect: Inspect) -> None:
-    container.error = inspect.error
     if inspect.started_at_ns:
         container.started_at_ns = inspect.started_at_ns
     if container.state in UP:
         container.oom_killed = container.oom_killed or inspect.oom_killed
-        return
-    if container.state not in ENDED:
-        return
+    elif container.state in ENDED:
+        _take_end(container, inspect)
+    if inspect.error is not None and inspect.error != container.error:
+        container.incident = START_FAILED
+    container.error = inspect.error
+
+
+def _take_end(container: Container, inspect: Inspect) -> None:
     if inspect.finished_at_ns and inspect.finished_at_ns >= container.started_at_ns:
         container.finished_at_ns = inspect.finished_at_ns
     code = container.exit_code if inspect.exit_code is None else inspect.exit_code

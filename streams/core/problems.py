@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from streams.core.containers import HEALTHY, OOM, STEADY_NS, UNEXPECTED_EXIT, UNHEALTHY
+from streams.core.containers import HEALTHY, OOM, START_FAILED, STEADY_NS, UNEXPECTED_EXIT, UNHEALTHY
 from streams.core.state import CREATED, ENDED, EXITED, REMOVED, UP, Container
 from streams.core.words import duration
 
 CRASH_LOOP: Final = "crash_loop"
-START_FAILED: Final = "start_failed"
 LOOP_CRASHES: Final = 3
 """Unexpected exits in a row that make a crash loop."""
 
@@ -46,7 +45,7 @@ def _ended_badly(container: Container, now_ns: int) -> bool:
 
 
 def _cannot_start(container: Container, now_ns: int) -> bool:
-    return container.error is not None and container.state in (CREATED, EXITED)
+    return container.incident == START_FAILED and container.state in (CREATED, EXITED)
 
 
 def _is_unhealthy(container: Container, now_ns: int) -> bool:

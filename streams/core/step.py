@@ -118,7 +118,7 @@ def join(step: Step, ref: ContainerRef) -> Container:
     state.containers[ref.id] = container
     _know_engine(state, fact)
     if not state.named:
-        state.name = fact.workspace_name
+        state.name = fact.workspace_name or state.workspace_id
     state.ephemeral = ref.grouped_by == EPHEMERAL
     for key, value in ref.labels.items():
         # What Compose and Swarm say of one container is no label of the whole.

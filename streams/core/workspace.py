@@ -201,7 +201,7 @@ def _observation(step: Step, seen: Observation) -> str:
         before, health = container.state, container.health
         told_otherwise = is_correction(before, to or REMOVED) or (seen.health is not None and health not in (None, seen.health))
         if seen.by_sync and told_otherwise:
-            step.corrects(known_until_ns)
+            step.corrects(max(known_until_ns, _happened_ns(to, seen.inspect)))
     advance(state, container, fact)
     if seen.by_sync:
         state.last_sync_ns = max(state.last_sync_ns, fact.time_ns)
@@ -225,6 +225,13 @@ def _judge_first_sight(step: Step, seen: Observation) -> None:
         step.corrects(created_ns)
 
 
+def _happened_ns(state: str | None, inspect: Inspect | None) -> int:
+    """When a container got into the state it was found in, as far as its runs tell; else 0."""
+    if inspect is None or state is None:
+        return 0
+    return (inspect.started_at_ns if state in UP else inspect.finished_at_ns) or 0
+
+
 def _take_state(step: Step, container: Container, to: str, seen: Observation) -> None:
     fact, inspect, before = step.fact, seen.inspect, container.state
     started_ns = (inspect.started_at_ns if inspect is not None else None) or 0
@@ -239,12 +246,12 @@ def _take_state(step: Step, container: Container, to: str, seen: Observation) ->
         if not before:
             container.started_at_ns = started_ns
         _ended_unseen(container, inspect, fact.time_ns)
-        if not before and not step.correction:  # history: it ended before anyone watched
-            container.incident, container.crashes = None, 0
     else:
         container.health = None
     if inspect is not None:
         take_details(container, inspect, (fact.generation, fact.time_ns))
+    if not before and not step.correction:  # history: whatever went wrong did so before anyone watched
+        container.incident, container.crashes = None, 0
 
 
 def _ended_unseen(container: Container, inspect: Inspect | None, time_ns: int) -> None:

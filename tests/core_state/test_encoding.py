@@ -11,8 +11,8 @@ from streams.core import encoding, workspace
 from streams.core.facts import Position, parse_fact
 from streams.core.invalid import InvalidMessage
 from streams.core.state import IDENTITY_BYTES, Container, Engine, WorkspaceState
-from streams.core.step import MAX_TOMBSTONES
-from tests.core_state.makers import WORKSPACE, Record, at, event, folded, inspected
+from streams.core.step import MAX_ENGINES, MAX_TOMBSTONES
+from tests.core_state.makers import WORKSPACE, Record, at, cid, event, folded, inspected, seen
 
 MAX_VALUE_BYTES = 2048
 SERVICES = ["web", "worker", "postgres", "redis"]
@@ -20,12 +20,7 @@ SERVICES = ["web", "worker", "postgres", "redis"]
 
 def _busy(service: str, seconds: float) -> list[Record]:
     """A container's life so far, as busy as its remembered identities allow, with details as engines give them."""
-    said: Record = {
-        "created_at_ns": at(seconds),
-        "started_at_ns": at(seconds + 1),
-        "restart_policy": "unless-stopped",
-        "long_running": True,
-    }
+    said: Record = {"created_at_ns": at(seconds), "started_at_ns": at(seconds + 1), "restart_policy": "unless-stopped"}
     name = f"customer-shop-{service}-1"
     container = {"image": f"registry.example.org/shop/{service}:2026.01.3", "service": service, "name": name}
     facts = [
@@ -35,7 +30,7 @@ def _busy(service: str, seconds: float) -> list[Record]:
     ]
     facts += [event("exec_start", seconds + 2 + n, exec_id=str(n)) for n in range(20)]
     facts += [event("health_status", seconds + 30, health="healthy")]
-    who = {"id": f"{hash(service) & 0xFFFF:04x}" * 16, "grouped_by": "compose", "labels": {"team": "blue"}} | container
+    who = {"id": cid(service), "grouped_by": "compose", "labels": {"team": "blue"}} | container
     return [record | {"container": who} for record in facts]
 
 
@@ -56,6 +51,14 @@ def test_tombstones_are_few_and_young() -> None:
     assert churn.add(event("start", 3.1, "job3")) == [], "an evicted container does not come back by an old fact"
     churn.add(event("create", 90_000, "late"), event("destroy", 90_001, "late"))
     assert len(churn.state.containers) == 1
+
+
+def test_engines_without_containers_are_few() -> None:
+    wandering = folded()
+    for n in range(3 * MAX_ENGINES):
+        wandering.add(seen("running", n, engine_id=f"engine-{n}"))  # an engine that makes a new id at every call
+    assert len(wandering.state.engines) <= MAX_ENGINES
+    assert wandering.record["running"] == 1
 
 
 def test_equal_states_are_equal_bytes_whatever_the_order_of_the_containers() -> None:

@@ -98,6 +98,23 @@ def test_an_oom_that_only_the_inspect_knows_changes_the_reason_of_the_end() -> N
     assert workspace.add(inspected(4, started_at_ns=at(0.9), finished_at_ns=at(3.9), exit_code=137, oom_killed=True)) == []
 
 
+def test_an_oom_told_after_the_die_it_explains_changes_the_reason_of_the_end() -> None:
+    # die(137)@4: killed from outside   oom@4.01: out of memory
+    workspace = folded(*UP, event("die", 4, exit_code=137), event("oom", 4.01))
+    assert workspace.container().exit_reason == "out of memory after 3 s"
+    assert workspace.told()[-1] == "error oom"
+    assert workspace.container().crashes == 1
+
+
+def test_a_stop_between_two_runs_ends_the_restarting() -> None:
+    # restart policy always:   die(1)@3      stop@4 (there is no process, so no die)
+    #                          restarting    exited, recovery
+    workspace = folded(event("create", 0), inspected(0, restart_policy="always"), event("start", 1), event("die", 3, exit_code=1))
+    assert workspace.container().state == "restarting"
+    workspace.add(event("kill", 4, signal=15), event("stop", 4))
+    assert workspace.told()[-2:] == ["web exited", "recovery unexpected_exit"]
+
+
 def test_a_crash_loop_is_one_error_and_ends_when_it_runs_on() -> None:
     # die(3)@3  start@4  die@6  start@8  die@10   start@14  die@16  start@20  …  exec@620
     # error     recovery error  recovery LOOP     ·         ·       ·            recovery
@@ -219,9 +236,9 @@ def test_a_missed_end_is_found_by_the_sync_and_marked_as_a_correction() -> None:
     workspace = folded(*UP)
     changes = workspace.add(seen("exited", 30, inspect={"started_at_ns": at(0.9), "finished_at_ns": at(20), "exit_code": 2}))
     assert [(change.type, change.correction, change.detection_lag_ms) for change in changes] == [
-        ("container_update", True, 29_000),
-        ("error", True, 29_000),
-        ("status_changed", True, 29_000),
+        ("container_update", True, 10_000),
+        ("error", True, 10_000),
+        ("status_changed", True, 10_000),
     ]
     web = workspace.container()
     assert (web.exit_code, web.finished_at_ns, web.exit_reason) == (2, at(20), "exit code 2 after 19 s")
@@ -247,6 +264,11 @@ def test_a_container_created_while_its_engine_was_watched_is_a_correction() -> N
     workspace = folded(*UP)
     changes = workspace.add(seen("running", 30, "db", inspect={"created_at_ns": at(10), "started_at_ns": at(11)}))
     assert [(change.correction, change.detection_lag_ms) for change in changes] == [(True, 20_000)]
+
+
+def test_what_is_found_without_its_time_happened_after_the_last_word_of_it() -> None:
+    workspace = folded(*UP)
+    assert {change.detection_lag_ms for change in workspace.add(seen("paused", 30))} == {29_000}
 
 
 def test_a_vanished_container_is_removed() -> None:
@@ -373,6 +395,8 @@ def test_the_container_that_matters_most_is_the_worst_then_what_runs() -> None:
 
 
 def test_a_container_that_cannot_start_says_why() -> None:
+    history = folded(seen("created", 0, inspect={"error": "port is already allocated", "exit_code": 128}))
+    assert (history.record["condition"], history.container().error) == ("ok", "port is already allocated")
     workspace = folded(event("create", 0), inspected(0, error="port is already allocated", exit_code=128))
     assert workspace.record["reason"] == "web could not be started: port is already allocated"
     assert workspace.told()[-1] == "error start_failed"
