@@ -16,7 +16,7 @@ from streams.core.counters import NAMESPACE, READ_NS, normal, unpack
 from streams.core.facts import Position
 from streams.core.rates import Namespaces, derive, gauges, host, nothing_known, plausible
 from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, Row, pack
-from streams.core.window_set import DEFAULT, Policy, WindowSet, window_record
+from streams.core.window_set import DEFAULT, Policy, WindowSet, grace_begins, window_record
 from streams.core.windows import DAY_NS, HOUR_NS
 
 Record = dict[str, Any]
@@ -145,8 +145,13 @@ def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], 
         elif not plausible(now, machine):
             outcome, row = ABSURD, nothing_known(read_ns)
         elif before is None or stale or read_ns <= before[READ_NS]:
-            outcome, row = (BASELINE if before is None and not stale else OUT_OF_ORDER), gauges(now, machine)
-            if outcome is BASELINE:
+            row = gauges(now, machine)
+            if before is not None or stale:
+                outcome = OUT_OF_ORDER
+            elif read_ns < refused_before:
+                outcome = LATE
+            else:
+                outcome = BASELINE
                 known[container_id] = packed
                 if now[NAMESPACE] > 0:
                     namespaces.setdefault(now[NAMESPACE], packed)
@@ -159,7 +164,7 @@ def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], 
                 if outcome is not LATE:
                     rows.append(row)
                     containers.append(container_id)
-        if read_ns > engine.highest_ns and outcome is not FUTURE and outcome is not ABSURD:
+        if read_ns > engine.highest_ns and outcome is not FUTURE and outcome is not ABSURD and not stale:
             engine.highest_ns = read_ns
         derived.append({
             "container_id": container_id, "container_name": sample["container_name"], "service": sample["service"] or "",
@@ -185,9 +190,9 @@ def _publish(state: UsageState, engine: EngineUsage, policy: Policy) -> list[Rec
 
 
 def _let_go(state: UsageState, engine: EngineUsage, policy: Policy) -> None:
-    """Keeps the value bounded: containers unseen for longer than grace, windows past it, engines long silent."""
+    """Keeps the value bounded: windows past grace leave, containers with the last hour they were in, engines long silent."""
     engine.windows.settle(engine.highest_ns, policy)
-    unseen_before = engine.highest_ns - policy.grace_ns
+    unseen_before = grace_begins(engine.highest_ns, policy)
     for container_id in [container_id for container_id, last in engine.readings.items() if unpack(last)[READ_NS] < unseen_before]:
         del engine.readings[container_id]
     for namespace in [namespace for namespace, last in engine.namespaces.items() if unpack(last)[READ_NS] < unseen_before]:

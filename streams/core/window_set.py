@@ -100,11 +100,11 @@ class WindowSet:
 
     def closed_before(self, highest_ns: int, policy: Policy) -> int:
         """Readings before this are for a closed window."""
-        return (highest_ns - policy.delay_ns) // HOUR_NS * HOUR_NS
+        return max(self.gone_before_ns, (highest_ns - policy.delay_ns) // HOUR_NS * HOUR_NS)
 
     def refused_before(self, highest_ns: int, policy: Policy) -> int:
         """Readings before this are past grace."""
-        return max(self.gone_before_ns, (highest_ns - policy.delay_ns - policy.grace_ns) // HOUR_NS * HOUR_NS)
+        return max(self.gone_before_ns, grace_begins(highest_ns, policy))
 
     def settle(self, highest_ns: int, policy: Policy) -> None:
         """Lets go of what is past grace and published: an hour merges into its day, a day leaves. Call after `due`."""
@@ -149,6 +149,11 @@ class WindowSet:
 
     def _hours_of(self, day: int) -> Iterator[tuple[int, Slot]]:
         return ((start, slot) for start, slot in self.hours.items() if day <= start < day + DAY_NS)
+
+
+def grace_begins(highest_ns: int, policy: Policy) -> int:
+    """Hours that end by then are past grace."""
+    return (highest_ns - policy.delay_ns - policy.grace_ns) // HOUR_NS * HOUR_NS
 
 
 def _publish(slot: Slot, due: Due, at_ns: int) -> Due:
