@@ -15,12 +15,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from schemas import topics
-from schemas.codec import Undecodable, codec
 from schemas.errors import Unreachable, WstError
 from schemas.journal import Journal
 from schemas.kafka import client_arguments
 from schemas.settings import Settings
 from streams.core.facts import Position
+from streams.log_epoch import read_epoch
 from streams.sinks.rows import TOPICS
 
 _log: Final = logging.getLogger("wst.sink")
@@ -30,7 +30,6 @@ READER: Final = "sink"
 #: The broker's own header in an embedded tree: number of the record in the journal.
 _POSITION_HEADER: Final = "wst-position"
 _SESSION_MS: Final = 10_000
-_CONTROL_READ_MS: Final = 1_000
 #: What the client may hold per partition beside what the consumer holds, bytes.
 _FETCH_BYTES: Final = 2 << 20
 
@@ -136,11 +135,12 @@ class GroupSource:
         )
         await _start(self._consumer, self._settings)
         known = await self._consumer.topics()
-        missing = [name for name in self._names if name not in known]
+        control = topics.WORKSPACE_CONTROL.full(self._settings.topic_prefix)
+        missing = [name for name in (*self._names, control) if name not in known]
         if missing:
             await self._consumer.stop()
             raise Unreachable(f"Kafka at {self._settings.brokers} has no topic {missing[0]}", "run `wst topics apply`")
-        self._epoch = await read_log_epoch(self._settings)
+        self._epoch = await read_epoch(self._settings)
         self._consumer.subscribe(self._names, listener=_Listener(self))
 
     async def fetch(self, wait_s: float, limit: int) -> Batches:
@@ -249,39 +249,3 @@ class WireSource:
         await self._consumer.stop()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.close)
         self._thread.shutdown(wait=False)
-
-
-async def read_log_epoch(settings: Settings) -> int:
-    """The log's epoch: the highest that `workspace.control` tells of, 0 without one.
-
-    Raises:
-        Unreachable: no broker answers.
-    """
-    name = topics.WORKSPACE_CONTROL.full(settings.topic_prefix)
-    control = codec(topics.WORKSPACE_CONTROL.subject)
-    consumer = _consumer(settings)
-    await _start(consumer, settings)
-    epoch = 0
-    try:
-        if name not in await consumer.topics():
-            return 0
-        partitions = [TopicPartition(name, number) for number in range(settings.partitions)]
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        ends = await consumer.end_offsets(partitions)
-        while any([await consumer.position(partition) < ends[partition] for partition in partitions]):
-            fetched = await consumer.getmany(timeout_ms=_CONTROL_READ_MS)
-            for record in (record for records in fetched.values() for record in records):
-                if dict(record.headers).get("wst-type") == b"log_epoch":
-                    epoch = max(epoch, _epoch_of(control, record.value))
-    finally:
-        await consumer.stop()
-    return epoch
-
-
-def _epoch_of(control: Any, value: bytes | None) -> int:
-    try:
-        section = control.decode(value)["log_epoch"]
-    except Undecodable:
-        return 0
-    return int(section["epoch"]) if section else 0
