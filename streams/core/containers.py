@@ -10,20 +10,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from streams.core.facts import EngineEvent, Inspect
+from streams.core.facts import EngineEvent
 from streams.core.state import (
     CREATED,
-    DEAD,
     ENDED,
     EXITED,
     PAUSED,
     REMOVED,
-    REMOVING,
     RESTARTING,
     RUNNING,
     UP,
     Container,
-    Order,
 )
 from streams.core.words import KILLED_CODES, SECOND_NS, exit_reason
 
@@ -77,7 +74,7 @@ def _oom(container: Container, event: EngineEvent, time_ns: int) -> None:
     container.oom_killed = True  # the first process may survive it
     container.oom_at_ns = time_ns
     if container.state in ENDED and container.incident is not None:  # it can come after the die it explains
-        _judge_end(container, container.exit_code, crashes=container.crashes, ran_ns=None, watched=True)
+        judge_end(container, container.exit_code, crashes=container.crashes, ran_ns=None, watched=True)
 
 
 def _die(container: Container, event: EngineEvent, time_ns: int) -> None:
@@ -188,10 +185,10 @@ def ended(container: Container, code: int | None, time_ns: int, *, ran_ns: int |
     container.finished_at_ns = time_ns
     container.run_ns = time_ns
     in_a_row = crashes > 0 and time_ns - previous_end_ns <= STEADY_NS
-    _judge_end(container, code, crashes=crashes + 1 if in_a_row else 1, ran_ns=ran_ns, watched=watched)
+    judge_end(container, code, crashes=crashes + 1 if in_a_row else 1, ran_ns=ran_ns, watched=watched)
 
 
-def _judge_end(container: Container, code: int | None, *, crashes: int, ran_ns: int | None, watched: bool) -> None:
+def judge_end(container: Container, code: int | None, *, crashes: int, ran_ns: int | None, watched: bool) -> None:
     """An end is expected with code 0 or when a stop was asked for; else it is the how-manieth crash in a row.
 
     An end that a sync found is no incident if a stop would look the same: its `kill` event was missed with it.
@@ -228,70 +225,3 @@ def will_restart(container: Container) -> bool:
         return False
     policy = container.restart_policy
     return policy in ("always", "unless-stopped") or (policy == "on-failure" and container.exit_code != 0)
-
-
-def take_details(container: Container, inspect: Inspect, order: Order) -> None:
-    """Takes what an inspect says beyond states; what it says of a run only if that is the run that was folded."""
-    container.details_generation, container.details_ns = order
-    container.restart_count = inspect.restart_count
-    container.restart_policy = inspect.restart_policy
-    container.stop_signal = inspect.stop_signal
-    container.has_healthcheck = inspect.has_healthcheck
-    if inspect.long_running is not None:
-        container.long_running = inspect.long_running
-    if inspect.created_at_ns:
-        container.created_at_ns = inspect.created_at_ns
-    if _same_run(container, inspect, order):
-        _take_run(container, inspect)
-    if container.state == RUNNING and container.health is None and inspect.has_healthcheck:
-        container.health = STARTING  # its first result comes as an event
-
-
-def _same_run(container: Container, inspect: Inspect, order: Order) -> bool:
-    """Made after the run last began or ended, and not ahead of it."""
-    if order[1] < container.run_ns or container.state == REMOVED:
-        return False
-    if container.state in UP and (inspect.finished_at_ns or 0) > (inspect.started_at_ns or 0):
-        return False  # it has ended by now, the event is on its way
-    return not container.run_ns or (inspect.started_at_ns or 0) <= container.run_ns
-
-
-def _take_run(container: Container, inspect: Inspect) -> None:
-    if inspect.started_at_ns:
-        container.started_at_ns = inspect.started_at_ns
-    if container.state in UP:
-        container.oom_killed = container.oom_killed or inspect.oom_killed
-    elif container.state in ENDED:
-        _take_end(container, inspect)
-    if inspect.error is not None and inspect.error != container.error:
-        container.incident = START_FAILED
-    container.error = inspect.error
-
-
-def _take_end(container: Container, inspect: Inspect) -> None:
-    if inspect.finished_at_ns and inspect.finished_at_ns >= container.started_at_ns:
-        container.finished_at_ns = inspect.finished_at_ns
-    code = container.exit_code if inspect.exit_code is None else inspect.exit_code
-    if code == container.exit_code and (container.oom_killed or not inspect.oom_killed):
-        return
-    container.oom_killed = container.oom_killed or inspect.oom_killed
-    # The end that was folded is known better now: the same end, so it is not counted again, and history opens no incident.
-    was_incident = container.incident is not None
-    _judge_end(container, code, crashes=max(container.crashes, 1), ran_ns=None, watched=was_incident)
-    if not was_incident:
-        container.incident, container.crashes = None, 0
-
-
-def run_state(inspect: Inspect) -> str:
-    """State of a container of which only its runs are known."""
-    if not inspect.started_at_ns:
-        return CREATED
-    return RUNNING if (inspect.finished_at_ns or 0) < inspect.started_at_ns else EXITED
-
-
-def is_correction(old: str, new: str) -> bool:
-    """Whether a listing that shows another state than the one folded found a missed event.
-
-    Not where no event could have told: `removing`, `dead`, and exited against restarting.
-    """
-    return new not in (old, REMOVING, DEAD) and {old, new} != {EXITED, RESTARTING}

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from streams.core.containers import STEADY_NS, is_correction
+from streams.core.containers import STEADY_NS
 from streams.core.facts import EARLIEST_NS, LATEST_NS
 from streams.core.invalid import InvalidMessage
+from streams.core.sightings import is_correction
 from streams.core.state import REMOVED, RUNNING, STATES, UP, Order
 
 Record = Mapping[str, Any]

@@ -1,8 +1,8 @@
 """Everything that changes a workspace is in this file: its facts are folded here, one at a time, and nowhere else.
 
-What an action does to one container is the table of `containers.py`, what is wrong with it that of `problems.py`; here is
-what they mean for the workspace: which fact counts, what it becomes, and what is told downstream. Pure: no I/O, no clock;
-only facts move time. A workspace is changed in place, the caller keeps the returned value.
+What an action does to one container is the table of `containers.py`, what an observation does is in `sightings.py`, what is wrong
+with it is the table of `problems.py`; here is what they mean for the workspace: which fact counts, what it becomes, what is told.
+Pure: no I/O, no clock; only facts move time. A workspace is changed in place, the caller keeps the returned value.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from streams.core.changes import Change, ErrorDetail
 from streams.core.commands import COMMANDS, IGNORED
-from streams.core.containers import OTHER, REVIVING, TRANSITIONS, began, ended, is_correction, run_state, take_details
+from streams.core.containers import OTHER, REVIVING, TRANSITIONS
 from streams.core.encoding import canonical, from_bytes, to_bytes, to_record
 from streams.core.facts import (
     COMMAND,
@@ -29,14 +29,13 @@ from streams.core.facts import (
     Observation,
     Position,
 )
+from streams.core.sightings import happened_ns, is_correction, run_state, take_details, take_state
 from streams.core.state import (
     ARCHIVED,
-    ENDED,
     INACTIVE,
     REMOVED,
     STATES,
     UNSEEN,
-    UP,
     Container,
     Engine,
     WorkspaceState,
@@ -201,7 +200,7 @@ def _observation(step: Step, seen: Observation) -> str:
         before, health = container.state, container.health
         told_otherwise = is_correction(before, to or REMOVED) or (seen.health is not None and health not in (None, seen.health))
         if seen.by_sync and told_otherwise:
-            step.corrects(max(known_until_ns, _happened_ns(to, seen.inspect)))
+            step.corrects(max(known_until_ns, happened_ns(to, seen.inspect)))
     advance(state, container, fact)
     if seen.by_sync:
         state.last_sync_ns = max(state.last_sync_ns, fact.time_ns)
@@ -211,7 +210,7 @@ def _observation(step: Step, seen: Observation) -> str:
         return APPLIED
     container.name, container.service = ref.name, ref.service
     container.image = container.image or ref.image  # a listing shows a bare id once the tag has moved on
-    _take_state(step, container, to, seen)
+    take_state(container, to, seen.health, seen.inspect, (fact.generation, fact.time_ns), watched=before is not None or step.correction)
     settle(step, container, before, health)
     return APPLIED
 
@@ -225,47 +224,6 @@ def _judge_first_sight(step: Step, seen: Observation) -> None:
         step.corrects(created_ns)
 
 
-def _happened_ns(state: str | None, inspect: Inspect | None) -> int:
-    """When a container got into the state it was found in, as far as its runs tell; else 0."""
-    if inspect is None or state is None:
-        return 0
-    return (inspect.started_at_ns if state in UP else inspect.finished_at_ns) or 0
-
-
-def _take_state(step: Step, container: Container, to: str, seen: Observation) -> None:
-    fact, inspect, before = step.fact, seen.inspect, container.state
-    started_ns = (inspect.started_at_ns if inspect is not None else None) or 0
-    container.state = to
-    if to in UP:
-        if before not in UP or started_ns > container.run_ns:  # or it was restarted, unseen
-            began(container, fact.time_ns)
-            container.started_at_ns = started_ns
-        if seen.health is not None:
-            container.health, container.has_healthcheck = seen.health, True
-    elif to in ENDED and before not in ENDED:
-        if not before:
-            container.started_at_ns = started_ns
-        _ended_unseen(container, inspect, fact.time_ns)
-    else:
-        container.health = None
-    if inspect is not None:
-        take_details(container, inspect, (fact.generation, fact.time_ns))
-    if not before and not step.correction:  # history: whatever went wrong did so before anyone watched
-        container.incident, container.crashes = None, 0
-
-
-def _ended_unseen(container: Container, inspect: Inspect | None, time_ns: int) -> None:
-    code = None
-    if inspect is not None:
-        code = inspect.exit_code
-        container.oom_killed = container.oom_killed or inspect.oom_killed
-        if inspect.finished_at_ns:
-            ended(container, code, inspect.finished_at_ns, ran_ns=None, watched=False)
-            container.run_ns = time_ns
-            return
-    ended(container, code, time_ns, ran_ns=None, watched=False)
-
-
 def _details(step: Step, container: Container | None, inspect: Inspect) -> str:
     """Details come at their own pace: they are ordered among themselves, and never change a known container's state."""
     state, fact = step.state, step.fact
@@ -276,7 +234,7 @@ def _details(step: Step, container: Container | None, inspect: Inspect) -> str:
         container = join(step, fact.container)
         advance(state, container, fact)
         # A rename brought it: its runs tell its state.
-        _take_state(step, container, run_state(inspect), Observation(False, True, None, None, inspect))
+        take_state(container, run_state(inspect), None, inspect, order, watched=False)
         settle(step, container, None, None)
         return APPLIED
     if remembers(container.recent, fact.id):

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from streams.core.containers import TRANSITIONS, is_correction, signal_number
+from streams.core.containers import TRANSITIONS, signal_number
+from streams.core.sightings import is_correction
 from tests.core_state.makers import at, event, folded, inspected, seen
 
 STATES = ["created", "running", "paused", "exited"]
