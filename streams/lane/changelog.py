@@ -6,15 +6,16 @@ keeps their order, so a position that is there has all its values before it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 import faust
+from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from streams.lane.batch import Batch
 from streams.lane.durability import Copy, Mark
-from streams.lane.kafka import ProducerOf, Row, send_rows
+from streams.lane.kafka import Row, send_rows
 from streams.lane.table import Table
 
 #: Key of the record that carries the position; no workspace or engine id begins with a zero byte.
@@ -77,7 +78,7 @@ class Changelog:
         tables: the tables, by name.
     """
 
-    def __init__(self, producer: ProducerOf, tables: dict[str, ChangelogTable]) -> None:
+    def __init__(self, producer: Callable[[], AIOKafkaProducer], tables: dict[str, ChangelogTable]) -> None:
         self._producer = producer
         self._tables = tables
 

@@ -1,0 +1,169 @@
+"""Killed, paused, expelled, without a broker: afterwards state and outputs are those of a fold that nothing disturbed."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from streams.lane import EXIT_ENDED
+from tests.lane.site import SESSION_S, Site, Worker, numbers, site_on
+from tests.platform.kafka import KafkaBroker
+from tests.platform.process import wait_until
+
+pytestmark = pytest.mark.kafka
+
+
+@pytest.fixture
+def site(kafka: KafkaBroker, unique: str, tmp_path: Path) -> Iterator[Site]:
+    with site_on(kafka, unique, tmp_path) as site:
+        yield site
+
+
+class Trickle:
+    """Offers numbers in the background, a few at a time."""
+
+    def __init__(self, site: Site, count: int, seed: int) -> None:
+        self._site = site
+        self._numbers = numbers(seed, count)
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        for begin in range(0, len(self._numbers), 100):
+            self._site.offer(self._numbers[begin : begin + 100])
+            time.sleep(0.02)
+
+    def wait(self) -> None:
+        self._thread.join(60)
+        assert len(self._site.offered) == len(self._numbers)
+
+
+def wait_for_progress(site: Site) -> None:
+    before = site.committed()
+    wait_until(lambda: site.committed() > before, "progress", 30)
+
+
+class Keeper:
+    """Keeps one worker running, as a supervisor does."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self.worker: Worker = site.start()
+
+    def __call__(self) -> None:
+        if self.worker.process.poll() is not None:
+            self.worker = self._site.start()
+
+
+@pytest.mark.parametrize("point", ["after-outputs", "after-changelog", "after-commit"])
+def test_killed_inside_a_commit_nothing_is_lost_and_nothing_counted_twice(site: Site, point: str) -> None:
+    site.offer(numbers(11, 2_000))
+    victim = site.start(FAULT=f"{point}:3")
+    assert victim.wait() == -signal.SIGKILL
+    site.offer(numbers(12, 2_000))
+    site.wait_until_all_is_committed(keep=Keeper(site))
+    site.check()
+
+
+def test_killed_at_random_moments_nothing_is_lost_and_nothing_counted_twice(site: Site) -> None:
+    seed = random.randrange(1_000_000)
+    draw = random.Random(seed)
+    trickle = Trickle(site, 20_000, seed)
+    for _ in range(3):
+        worker = site.start()
+        wait_for_progress(site)
+        time.sleep(draw.random() * 0.3)
+        worker.kill()
+    trickle.wait()
+    site.wait_until_all_is_committed(keep=Keeper(site))
+    site.check()
+
+
+def test_paused_past_its_session_before_a_write_it_overwrites_nothing_of_its_successor(site: Site) -> None:
+    site.offer(numbers(21, 3_000))
+    paused = site.start(PAUSE="before-write")
+    wait_until(paused.is_stopped, "the pause", 30)
+    successor = Keeper(site)
+    site.offer(numbers(22, 3_000))
+    site.wait_until_all_is_committed(keep=successor)
+    paused.signal(signal.SIGCONT)
+    assert paused.wait(10) == EXIT_ENDED
+    assert "more than half of a session" in paused.said()
+    site.offer(numbers(23, 500))
+    site.wait_until_all_is_committed(keep=successor)
+    site.check()
+
+
+def test_paused_past_its_session_in_the_middle_of_a_stream_it_overwrites_nothing(site: Site) -> None:
+    trickle = Trickle(site, 15_000, random.randrange(1_000_000))
+    first, _second = site.start(), site.start()
+    wait_for_progress(site)
+    first.signal(signal.SIGSTOP)
+    time.sleep(SESSION_S * 1.8)
+    first.signal(signal.SIGCONT)
+    keeper = Keeper(site)
+    trickle.wait()
+    site.wait_until_all_is_committed(keep=keeper)
+    site.check()
+
+
+def test_paused_for_less_than_half_a_session_it_goes_on(site: Site) -> None:
+    site.offer(numbers(31, 1_000))
+    worker = site.start()
+    site.wait_until_all_is_committed()
+    worker.signal(signal.SIGSTOP)
+    site.offer(numbers(32, 1_000))
+    time.sleep(SESSION_S * 0.3)
+    worker.signal(signal.SIGCONT)
+    site.wait_until_all_is_committed()
+    assert worker.process.poll() is None
+    site.check()
+
+
+def test_workers_come_and_go_while_records_flow(site: Site) -> None:
+    trickle = Trickle(site, 20_000, random.randrange(1_000_000))
+    first = site.start()
+    wait_for_progress(site)
+    second = site.start()
+    time.sleep(1.5)
+    third = site.start()
+    time.sleep(1.0)
+    for leaver in (first, third):
+        leaver.signal(signal.SIGTERM)
+        assert leaver.wait(5) == 0
+    trickle.wait()
+    site.wait_until_all_is_committed(keep=Keeper(site))
+    assert second.process.poll() in (None, EXIT_ENDED)
+    site.check()
+
+
+def test_asked_to_stop_it_commits_what_it_folded_within_three_seconds(site: Site) -> None:
+    site.offer(numbers(41, 5_000))
+    worker = site.start(COMMIT_S="30")
+    wait_until(lambda: len(site.outputs()) >= 5_000, "outputs", 30)
+    assert site.committed() == 0
+    asked = time.monotonic()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(5) == 0
+    assert time.monotonic() - asked < 3
+    assert site.committed() == 5_000
+    site.check()
+
+
+def test_the_broker_dies_and_comes_back(private_kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
+    with site_on(private_kafka, unique, tmp_path) as site:
+        site.offer(numbers(51, 3_000))
+        keeper = Keeper(site)
+        wait_for_progress(site)
+        private_kafka.kill()
+        time.sleep(SESSION_S)
+        private_kafka.restart()
+        site.offer(numbers(52, 3_000))
+        site.wait_until_all_is_committed(keep=keeper)
+        site.check()
