@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import sys
 import traceback
 from importlib.metadata import EntryPoint, entry_points
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Final, NoReturn
 
 import click
+from click.utils import make_default_short_help
 
 from schemas.errors import SettingError, WstError
 
@@ -24,6 +28,13 @@ class Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands, sorted."""
         return sorted(_installed())
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands by what their source says: importing them all takes a second or more."""
+        found = {name: _summary(entry) for name, entry in sorted(_installed().items())}
+        width = formatter.width - 6 - max(map(len, found), default=0)
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, make_default_short_help(text, width)) for name, text in found.items() if text is not None])
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, or one that says what is missing; None: there is none."""
@@ -41,6 +52,24 @@ class Commands(click.Group):
 
 def _installed() -> dict[str, EntryPoint]:
     return {entry.name: entry for entry in entry_points(group=GROUP)}
+
+
+def _summary(entry: EntryPoint) -> str | None:
+    """First sentence of a command's help; None: it is hidden."""
+    try:
+        spec = find_spec(entry.module)
+    except ModuleNotFoundError:
+        spec = None
+    if spec is None or spec.origin is None:
+        return "(not installed)"
+    for node in ast.parse(Path(spec.origin).read_text("utf-8")).body:
+        if isinstance(node, ast.FunctionDef) and node.name == entry.attr:
+            keywords = [keyword for call in node.decorator_list if isinstance(call, ast.Call) for keyword in call.keywords]
+            hidden = any(
+                keyword.arg == "hidden" and isinstance(keyword.value, ast.Constant) and keyword.value.value for keyword in keywords
+            )
+            return None if hidden else ast.get_docstring(node) or ""
+    raise TypeError(f"the entry point {entry.name} = {entry.value} is no function of its module")
 
 
 def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
