@@ -10,7 +10,8 @@ from schemas import counters as wire
 from schemas.codec import codec, field_doc
 from streams.core import counters, samples
 from streams.core.invalid import InvalidMessage
-from tests.core_usage.ticks import Log, counters as packed_counters, tick
+from tests.core_usage.ticks import Log, tick
+from tests.core_usage.ticks import counters as packed_counters
 
 
 def names_in(doc: str) -> list[str]:

@@ -18,9 +18,13 @@ from tests.core_usage.ticks import HOUR_S, NOON_S, Log, Record, counters, outcom
 
 FOREVER_MS = 1000 * (NOON_S + 1000 * HOUR_S)
 LEAST, MOST = -(1 << 63), (1 << 63) - 1
-NASTY = st.sampled_from([LEAST, LEAST + 1, -(1 << 62), -2, -1, 0, 1, 1 << 31, 1 << 32, 1 << 46, 1 << 50, (1 << 62) - 1, 1 << 62, (1 << 62) + 1, MOST])
-READ = ("cpu_total_ns", "system_cpu_ns", "throttled_ns", "memory_usage_bytes", "memory_inactive_file_bytes", "page_faults", "pids", "online_cpus",
-        "network_rx_bytes", "network_tx_bytes", "block_read_bytes", "block_write_bytes", "started_at_ns", "cpu_limit_nanocpus")  # fmt: skip
+NASTY = st.sampled_from(
+    [LEAST, LEAST + 1, -(1 << 62), -2, -1, 0, 1, 1 << 31, 1 << 32, 1 << 46, 1 << 50, (1 << 62) - 1, 1 << 62, (1 << 62) + 1, MOST]
+)
+READ = (
+    "cpu_total_ns", "system_cpu_ns", "throttled_ns", "memory_usage_bytes", "memory_inactive_file_bytes", "page_faults", "pids",
+    "online_cpus", "network_rx_bytes", "network_tx_bytes", "block_read_bytes", "block_write_bytes", "started_at_ns", "cpu_limit_nanocpus",
+)  # fmt: skip
 
 
 def log_with(hostile: list[dict[str, int]], **fields: Any) -> Log:
@@ -72,7 +76,12 @@ def test_an_impossible_value_is_absurd_and_in_no_window(column: str, value: int)
     assert published(log) == published(without)
 
 
-@given(st.integers(LEAST, MOST) | NASTY, st.integers(LEAST, MOST) | NASTY, st.integers(-(1 << 31), (1 << 31) - 1), st.integers(LEAST, MOST) | NASTY)
+@given(
+    st.integers(LEAST, MOST) | NASTY,
+    st.integers(LEAST, MOST) | NASTY,
+    st.integers(-(1 << 31), (1 << 31) - 1),
+    st.integers(LEAST, MOST) | NASTY,
+)
 def test_any_integers_in_a_ticks_own_fields_are_survived(interval_ms: int, memory: int, cpus: int, tick_at_ns: int) -> None:
     log = Log()
     for second in (0, 10, 20):
@@ -87,7 +96,11 @@ def test_any_integers_in_a_ticks_own_fields_are_survived(interval_ms: int, memor
 def test_any_names_and_ids_are_kept_as_they_are(container: str, name: str, labels: dict[str, str]) -> None:
     log = Log()
     for second in (0, 10):
-        log.fold(tick(second, [{"container_id": container, "container_name": name, "service": name, "counters": counters(second)}], labels=labels))
+        log.fold(
+            tick(
+                second, [{"container_id": container, "container_name": name, "service": name, "counters": counters(second)}], labels=labels
+            )
+        )
     assert from_bytes(to_bytes(log.state)) == log.state
     assert [one["container_id"] for record in log.records for one in record["samples"]] == [container] * 2
 
@@ -103,7 +116,10 @@ def test_a_container_id_reads_back_whether_or_not_it_is_64_hex_digits(container:
 def test_sums_that_hostile_counters_drive_beyond_64_bits_stay_at_the_largest_number() -> None:
     log = Log(Policy(hour_every_ns=1, day_every_ns=1))
     for number in range(200):
-        some = {f"x{index}": counters(10 * number, network_namespace=100 + index, network_rx_bytes=min(number << 42, 1 << 62)) for index in range(200)}
+        some = {
+            f"x{index}": counters(10 * number, network_namespace=100 + index, network_rx_bytes=min(number << 42, 1 << 62))
+            for index in range(200)
+        }
         log.fold(tick(10 * number, some))
     for _ in range(3):
         for engine in log.state.engines.values():

@@ -1,11 +1,13 @@
 """Which windows are open, closed and gone; what is published when. Times are seconds after noon.
 
-    12:00        13:00  13:00:30      14:00:30
-      |  running   |  delay |  closed,    | gone into its day
-                             corrected
+12:00        13:00  13:00:30      14:00:30
+  |  running   |  delay |  closed,    | gone into its day
+                         corrected
 """
 
 from __future__ import annotations
+
+from itertools import pairwise
 
 import pytest
 
@@ -107,7 +109,7 @@ def test_a_running_hour_is_published_when_it_begins_and_then_once_a_minute_of_ev
             at.append(second)
     assert at[0] == 10
     assert at[1] - at[0] <= 60
-    assert {later - earlier for earlier, later in zip(at[1:], at[2:], strict=False)} == {60}
+    assert {later - earlier for earlier, later in pairwise(at[1:])} == {60}
 
 
 def test_a_window_is_not_published_again_without_a_change() -> None:
@@ -152,7 +154,10 @@ class TestAClockThatRunsBackward:
     def test_begins_with_new_baselines_and_corrects_windows_that_are_still_there(self) -> None:
         log = Log()
         steady(log, HOUR_S - 60, HOUR_S + 120)
-        derived = [by_container(log.fold(tick(second, {"a": used(second, 400 + second)}, generation=1)))["a"]["outcome"] for second in (600, 610, 620)]
+        derived = [
+            by_container(log.fold(tick(second, {"a": used(second, 400 + second)}, generation=1)))["a"]["outcome"]
+            for second in (600, 610, 620)
+        ]
         assert derived == ["baseline", "folded", "folded"]
         log.records += publish_owed(log.state, NOON_MS + 10**9)
         assert without_final(windows(log.records)) == recomputed(log.records)
@@ -162,7 +167,9 @@ class TestAClockThatRunsBackward:
         steady(log, 0, 100)
         for second in range(100, 3 * HOUR_S, 250):
             log.fold(tick(second, {"a": used(second, second / 10)}))
-        derived = [by_container(log.fold(tick(second, {"a": used(second, 9000 + second)}, generation=1)))["a"]["outcome"] for second in (600, 610)]
+        derived = [
+            by_container(log.fold(tick(second, {"a": used(second, 9000 + second)}, generation=1)))["a"]["outcome"] for second in (600, 610)
+        ]
         assert derived == ["late", "late"]
         log.records += publish_owed(log.state, NOON_MS + 10**9)
         assert without_final(windows(log.records)) == recomputed(log.records)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -10,7 +12,20 @@ from streams.core.usage import initial, publish_owed
 from streams.core.usage_bytes import from_bytes, to_bytes
 from streams.core.window_set import Policy
 from tests.core_usage.logs import logs
-from tests.core_usage.ticks import HOUR_S, NOON_S, STEADY, Log, Record, counters, outcomes, recomputed, tick, version, windows, without_final
+from tests.core_usage.ticks import (
+    HOUR_S,
+    NOON_S,
+    STEADY,
+    Log,
+    Record,
+    counters,
+    outcomes,
+    recomputed,
+    tick,
+    version,
+    windows,
+    without_final,
+)
 
 FOREVER_MS = 1000 * (NOON_S + 1000 * HOUR_S)
 ALWAYS = Policy(hour_every_ns=1, day_every_ns=1)
@@ -103,7 +118,7 @@ def test_a_windows_version_never_falls(messages: list[Record]) -> None:
 
 
 @given(st.randoms())
-def test_no_order_of_different_containers_ticks_changes_a_window(random: object) -> None:
+def test_no_order_of_different_containers_ticks_changes_a_window(random: Random) -> None:
     def message(container: str, number: int) -> Record:
         second = 3500 + 30 * number + ord(container) % 7
         grown = {"cpu_total_ns": STEADY["cpu_total_ns"] + number * number * 10**9, "network_rx_bytes": 5000 + 100 * number * ord(container)}
@@ -112,14 +127,15 @@ def test_no_order_of_different_containers_ticks_changes_a_window(random: object)
     queues = {container: [message(container, number) for number in range(9)] for container in "abcd"}
     order = [container for container in queues for _ in range(9)]
     in_turn = [message(container, number) for number in range(9) for container in "abcd"]
-    random.shuffle(order)  # type: ignore[attr-defined]
+    random.shuffle(order)
     shuffled = [queues[container].pop(0) for container in order]
     one, other = folded(in_turn), folded(shuffled)
     for log in (one, other):
         log.records += publish_owed(log.state, FOREVER_MS)
     assert set(outcomes(other.records)) <= {"baseline", "folded", "folded_late"}
     assert [{**window, "late_count": 0} for window in windows(one.records).values()] == [
-        {**window, "late_count": 0} for _, window in sorted(windows(other.records).items(), key=lambda item: list(windows(one.records)).index(item[0]))
+        {**window, "late_count": 0}
+        for _, window in sorted(windows(other.records).items(), key=lambda item: list(windows(one.records)).index(item[0]))
     ]
 
 

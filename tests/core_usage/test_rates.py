@@ -9,7 +9,6 @@ import pytest
 from tests.core_usage.ticks import STEADY, Log, counters
 
 MIB = 1 << 20
-TERA = 10**12
 
 # What differs from STEADY in the first and in the second reading (10 s later), and what must come out.
 RULES: dict[str, tuple[dict[str, int], dict[str, int], dict[str, Any]]] = {
@@ -53,12 +52,14 @@ RULES: dict[str, tuple[dict[str, int], dict[str, int], dict[str, Any]]] = {
         {},
         {"network_rx_bytes": 6000, "network_tx_bytes": 750, "block_read_bytes": 50_000, "block_write_bytes": 10_000},
         {"network_rx_bytes": 1000, "network_tx_bytes": 50, "block_read_bytes": 9040, "block_write_bytes": 1808,
-         "network_rx_counted_bytes": 1000, "network_tx_counted_bytes": 50, "network_rx_total_bytes": 6000, "block_write_total_bytes": 10_000},
+         "network_rx_counted_bytes": 1000, "network_tx_counted_bytes": 50, "network_rx_total_bytes": 6000,
+         "block_write_total_bytes": 10_000},
     ),
     "another_set_of_interfaces_is_a_new_baseline": (
         {},
         {"interfaces_hash": 12, "network_rx_bytes": 9_000_000, "network_tx_bytes": 9_000},
-        {"outcome": "folded", "network_rx_bytes": -1, "network_tx_bytes": -1, "network_rx_counted_bytes": -1, "cpu_ns": 0, "block_read_bytes": 0},
+        {"outcome": "folded", "network_rx_bytes": -1, "network_tx_bytes": -1, "network_rx_counted_bytes": -1, "cpu_ns": 0,
+         "block_read_bytes": 0},
     ),
     "interfaces_made_anew_under_the_same_names_are_a_new_baseline": (
         {},
@@ -107,7 +108,8 @@ RULES: dict[str, tuple[dict[str, int], dict[str, int], dict[str, Any]]] = {
     "cpu_that_went_back_is_a_reset": (
         {},
         {"cpu_total_ns": 10, "network_rx_bytes": 9000},
-        {"outcome": "reset", "interval_ns": 0, "cpu_ns": -1, "network_rx_bytes": -1, "memory_used_bytes": 200 * MIB, "network_rx_total_bytes": 9000},
+        {"outcome": "reset", "interval_ns": 0, "cpu_ns": -1, "network_rx_bytes": -1, "memory_used_bytes": 200 * MIB,
+         "network_rx_total_bytes": 9000},
     ),
     "another_start_is_a_reset_even_if_counters_grew": (
         {},
@@ -201,7 +203,10 @@ class TestASharedNetworkNamespace:
         total = 0
         for step in range(1, 6):
             second = 10 * step
-            read = {"a": counters(second, network_rx_bytes=5000 + 1000 * step), "b": counters(second + 0.5, network_rx_bytes=5040 + 1000 * step)}
+            read = {
+                "a": counters(second, network_rx_bytes=5000 + 1000 * step),
+                "b": counters(second + 0.5, network_rx_bytes=5040 + 1000 * step),
+            }
             derived = log.read(second, **(read if step % 2 else dict(reversed(read.items()))))
             assert {one["network_rx_bytes"] for one in derived.values()} == {1000}
             total += sum(one["network_rx_counted_bytes"] for one in derived.values())

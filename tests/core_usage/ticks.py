@@ -47,7 +47,12 @@ def counters(at_s: float = 0, **values: int) -> bytes:
 
 
 def sample(container: str, packed: bytes) -> Record:
-    return {"container_id": container * 64 if len(container) == 1 else container, "container_name": container, "service": None, "counters": packed}
+    return {
+        "container_id": container * 64 if len(container) == 1 else container,
+        "container_name": container,
+        "service": None,
+        "counters": packed,
+    }
 
 
 def tick(at_s: float, read: Mapping[str, bytes] | Sequence[Record], **fields: Any) -> Record:
@@ -142,29 +147,29 @@ def _aggregate(key: tuple[str, str, int], groups: Mapping[tuple[int, int], list[
     def total(column: str) -> int:
         return sum(max(row[column], 0) for row in rows)
 
+    # A message whose samples lie in two hours is one tick in each.
+    parts: dict[tuple[int, int, int], list[Record]] = defaultdict(list)
+    for position, group in groups.items():
+        for row in group:
+            parts[(*position, row["read_ns"] // (HOUR_S * SECOND_NS))].append(row)
+
     def per_tick(column: str) -> list[tuple[int, int]]:
-        """(last reading, value) of each message that has a known value; a message whose samples lie in two hours is two."""
-        pairs = []
-        for group in groups.values():
-            for hour in {row["read_ns"] // (3600 * SECOND_NS) for row in group}:
-                part = [row for row in group if row["read_ns"] // (3600 * SECOND_NS) == hour]
-                if any(row[column] >= 0 for row in part):
-                    pairs.append((max(row["read_ns"] for row in part), sum(max(row[column], 0) for row in part)))
-        return pairs
+        """(last reading, value) of each tick that has a known value."""
+        return [
+            (max(row["read_ns"] for row in part), sum(max(row[column], 0) for row in part))
+            for part in parts.values()
+            if any(row[column] >= 0 for row in part)
+        ]
 
     cpu, memory = per_tick("cpu_millipercent"), per_tick("memory_used_bytes")
-    by_hour = {(offset, row["read_ns"] // (3600 * SECOND_NS)): [] for offset, group in groups.items() for row in group}
-    for offset, group in groups.items():
-        for row in group:
-            by_hour[offset, row["read_ns"] // (3600 * SECOND_NS)].append(row)
     return {
         "grain": key[1],
         "container_id": None,
         "start_ms": key[2],
         "sample_count": len(rows),
-        "tick_count": len(by_hour),
+        "tick_count": len(parts),
         "observed_ns": total("interval_ns"),
-        "covered_ns": sum(max(row["interval_ns"] for row in group) for group in by_hour.values() if group[0]["part"] == 0),
+        "covered_ns": sum(max(row["interval_ns"] for row in group) for group in parts.values() if group[0]["part"] == 0),
         "cpu_core_ns": total("cpu_ns"),
         "memory_byte_seconds": total("memory_byte_seconds"),
         "network_rx_bytes": total("network_rx_counted_bytes"),
