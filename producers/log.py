@@ -27,3 +27,5 @@ def configure(log_format: str) -> None:
     handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     logging.getLogger("wst").setLevel(logging.INFO)
+    # It says ten times a second that a broker is away; the outbox says it once, and when it is back.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

@@ -34,6 +34,10 @@ _CLOSE_S: Final = 1.0
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordTooLargeError)
 
 
+class _StartAgain(Exception):
+    """The client is of no more use, but the broker is well."""
+
+
 class KafkaOutlet:
     """Publishes to Kafka with acknowledgement of all replicas, idempotent.
 
@@ -53,7 +57,8 @@ class KafkaOutlet:
         self._free_bytes = samples_bytes
         self._news = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
-        self._connected = False
+        self._refused: set[int] = set()
+        self._alone_until = 0
         self._sent_all = asyncio.Event()
         self.dropped = 0
 
@@ -100,6 +105,8 @@ class KafkaOutlet:
                     _log.info("the broker is back")
                 attempt = 0
                 await self._drain(producer)
+            except _StartAgain:
+                continue
             except (KafkaError, OSError) as error:
                 if attempt == 0:
                     _log.warning("the broker does not take records (%r): facts wait in the outbox, samples in a buffer", error)
@@ -113,12 +120,10 @@ class KafkaOutlet:
         next_seq = await self._in_thread(self._cursor)
         while True:
             self._news.clear()
-            entries: list[Entry] = await self._in_thread(self._journal.read, next_seq - 1, _BATCH)
-            samples = [self._samples.popleft() for _ in range(min(len(self._samples), _BATCH))]
-            self._free_bytes += sum(record.size for record in samples)
-            waiting = [(record, await _send(producer, record)) for record in [*(e.record for e in entries), *samples]]
-            for record, future in waiting:
-                await self._acknowledged(producer, record, future)
+            alone = next_seq <= self._alone_until
+            entries: list[Entry] = await self._in_thread(self._journal.read, next_seq - 1, 1 if alone else _BATCH)
+            samples = [] if alone else self._take_samples()
+            await self._send_batch(producer, entries, samples)
             if entries:
                 next_seq = entries[-1].seq + 1
                 await self._in_thread(self._advance, next_seq, {entry.record.topic for entry in entries})
@@ -126,18 +131,35 @@ class KafkaOutlet:
                 self._sent_all.set()
                 await self._news.wait()
 
-    async def _acknowledged(self, producer: AIOKafkaProducer, record: Record, future: asyncio.Future[Any]) -> None:
-        """Waits for one acknowledgement; a record the broker finds too large becomes a dead letter.
+    def _take_samples(self) -> list[Record]:
+        samples = [self._samples.popleft() for _ in range(min(len(self._samples), _BATCH))]
+        self._free_bytes += sum(record.size for record in samples)
+        return samples
 
-        A batch is refused as a whole, so the record is tried alone first.
+    async def _send_batch(self, producer: AIOKafkaProducer, entries: Sequence[Entry], samples: Sequence[Record]) -> None:
+        """Sends and waits for every acknowledgement.
+
+        A record the broker finds too large takes its whole batch with it, and an idempotent client cannot go on after
+        the gap. So another client sends that stretch again, one by one, until the culprit is known: it becomes a dead letter.
         """
-        try:
-            await future
-        except _TOO_LARGE:
-            try:
-                await (await _send(producer, record))
-            except _TOO_LARGE:
-                await (await _send(producer, too_large(self._prefix, record)))
+        records = [too_large(self._prefix, e.record) if e.seq in self._refused else e.record for e in entries]
+        waiting = [await _send(producer, record) for record in [*records, *samples]]
+        done = await asyncio.gather(*waiting, return_exceptions=True)
+        failures = [outcome for outcome in done if isinstance(outcome, BaseException)]
+        if not failures:
+            return
+        if not any(isinstance(failure, _TOO_LARGE) for failure in failures):
+            raise failures[0]
+        if len(entries) == 1 and not samples:
+            self._refused.add(entries[0].seq)
+        elif entries:
+            self._alone_until = entries[-1].seq
+        for sample, outcome in zip(samples, done[len(entries) :], strict=True):
+            if isinstance(outcome, _TOO_LARGE):
+                await self.publish([too_large(self._prefix, sample)])
+            elif isinstance(outcome, BaseException):
+                self._count_drop()
+        raise _StartAgain
 
     def _cursor(self) -> int:
         return max((cursor.next_seq for cursor in self._journal.cursors() if cursor.consumer == _CONSUMER), default=1)

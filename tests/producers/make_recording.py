@@ -12,9 +12,12 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.request import urlopen
 
 from tests.platform.engine import IMAGE, DockerEngine
 
@@ -23,12 +26,26 @@ MAX_BYTES = 2_000_000
 
 PROBE = ("--health-cmd", "test ! -e /tmp/sick", "--health-interval", "2s", "--health-retries", "2", "--health-timeout", "2s")
 IDLE = "trap 'exit 0' TERM; while :; do sleep 1; done"
-SERVE = "mkdir -p /srv; dd if=/dev/urandom of=/srv/page bs=64k count=4 2>/dev/null; trap 'exit 0' TERM; httpd -f -p 80 -h /srv & wait"
+SERVE = f"mkdir -p /srv; dd if=/dev/urandom of=/srv/page bs=64k count=4 2>/dev/null; httpd -p 80 -h /srv; {IDLE}"
 WRITE = "trap 'exit 0' TERM; while :; do dd if=/dev/zero of=/data bs=256k count=8 conv=fsync 2>/dev/null; sleep 3; done"
-WORK = "trap 'exit 0' TERM; while :; do i=0; while [ $i -lt 40000 ]; do i=$((i+1)); done; sleep 0.5; done"
+WORK = "trap 'exit 0' TERM; while :; do i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; done"
+FILL = "for n in 1 2 3 4 5 6 7; do dd if=/dev/zero of=/dev/shm/$n bs=1M count=8 2>/dev/null; sleep 6; done; sleep 40; rm /dev/shm/*"
 CRASH = "sleep 4; exit 1"
 #: A kernel that counts block I/O lazily begins with the first limit on the device; this one is out of reach.
 COUNT_DISK_BYTES = 10 << 30
+
+
+class Page(BaseHTTPRequestHandler):
+    """A page of 200 KB."""
+
+    def do_GET(self) -> None:
+        """Serves it."""
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(bytes(200_000))
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Says nothing."""
 
 
 def compose(project: str, service: str, *more: str) -> list[str]:
@@ -51,6 +68,7 @@ class Scene:
         self.engine = engine
         self.names: list[str] = []
         self._background: list[subprocess.Popen[bytes]] = []
+        self._over = threading.Event()
 
     def run(self, script: str, *options: str) -> str:
         """Starts a container and returns its name."""
@@ -66,12 +84,30 @@ class Scene:
         command = ["docker", "-H", self.engine.url, "exec", container, "sh", "-c", script]
         self._background.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
 
-    def address(self, container: str) -> str:
-        """Where a container listens."""
-        return self.engine.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", container).strip()
+    def serve(self) -> str:
+        """A page on the bridge's own address: firewalls that other engines set up may part containers, never these two."""
+        gateway = self.engine.docker("network", "inspect", "-f", "{{(index .IPAM.Config 0).Gateway}}", "bridge")
+        server = ThreadingHTTPServer((gateway, 0), Page)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return f"http://{gateway}:{server.server_port}/"
+
+    def fetch_from(self, container: str) -> None:
+        """Asks a container for its page, again and again, from this machine."""
+        address = self.engine.docker("inspect", "-f", "{{.NetworkSettings.IPAddress}}", container)
+
+        def fetch() -> None:
+            while not self._over.wait(0.7):
+                try:
+                    with urlopen(f"http://{address}/page", timeout=2) as page:
+                        page.read()
+                except OSError:
+                    continue  # it is being started, or gone
+
+        threading.Thread(target=fetch, daemon=True).start()
 
     def end(self) -> None:
         """Removes all there is."""
+        self._over.set()
         left = self.engine.docker("ps", "-aq").split()
         if left:
             self.engine.docker("rm", "-f", *left)
@@ -90,9 +126,8 @@ def disk_options() -> list[str]:
 def begin(scene: Scene) -> None:
     """Eleven workspaces come up."""
     disk = disk_options()
-    web = scene.run(SERVE, *compose("shop", "web", *PROBE, "--restart", "unless-stopped", "--memory", "128m"))
-    page = f"http://{scene.address(web)}/page"
-    fetch = f"trap 'exit 0' TERM; while :; do wget -q -O /dev/null {page} || sleep 1; sleep 0.4; done"
+    scene.fetch_from(scene.run(SERVE, *compose("shop", "web", *PROBE, "--restart", "unless-stopped", "--memory", "128m")))
+    fetch = f"trap 'exit 0' TERM; while :; do wget -q -O /dev/null {scene.serve()} || sleep 1; sleep 0.4; done"
     scene.run(fetch, *compose("shop", "api", "--restart", "unless-stopped", "--cpus", "0.5"))
     scene.run(WRITE, *compose("shop", "db", *PROBE, *disk, "--memory", "256m"))
     scene.run(IDLE, *compose("shop", "worker", "--restart", "on-failure"))
@@ -153,6 +188,7 @@ def job(number: int, code: int) -> Callable[[Scene], None]:
 #: Seconds since the begin → what happens.
 TIMELINE: tuple[tuple[float, Callable[[Scene], None]], ...] = (
     (14, lambda s: s.meanwhile("atlas", "i=0; while [ $i -lt 3000000 ]; do i=$((i+1)); done")),
+    (17, lambda s: s.meanwhile("blog-cache-1", FILL)),
     (20, job(1, 0)),
     (24, crash),
     (30, lambda s: s.do("exec", "shop-web-1", "touch", "/tmp/sick")),
@@ -168,7 +204,7 @@ TIMELINE: tuple[tuple[float, Callable[[Scene], None]], ...] = (
     (90, mend),
     (94, lambda s: s.meanwhile("atlas", "dd if=/dev/zero of=/tmp/big bs=1M count=150 conv=fsync; rm /tmp/big")),
     (100, lambda s: s.do("restart", "-t", "1", "shop-db-1")),
-    (108, lambda s: s.do("stop", "-t", "2", "blog-app-1", "blog-cache-1")),
+    (112, lambda s: s.do("stop", "-t", "2", "blog-app-1", "blog-cache-1")),
     (116, lambda s: s.do("kill", "happy_turing")),
     (122, lambda s: s.do("update", "--cpus", "0.4", "trainer")),
     (128, lambda s: s.do("rename", "agent", "monitor-agent")),

@@ -25,6 +25,7 @@ def message(action: str, **attributes: str) -> dict[str, Any]:
     return {"Type": "container", "Action": action, "Actor": actor, "time": 1, "timeNano": AT.time_ns}
 
 
+EXEC = {"execID": "e1"}
 ACTIONS = [
     ("create", {}, {"action": "create"}),
     ("start", {}, {"action": "start"}),
@@ -41,8 +42,8 @@ ACTIONS = [
     ("destroy", {}, {"action": "destroy"}),
     ("rename", {"oldName": "/old"}, {"action": "rename", "old_name": "old"}),
     ("update", {}, {"action": "update"}),
-    ("exec_create: /bin/sh -c 'x'", {"execID": "e1"}, {"action": "exec_create", "exec_id": "e1", "program": "sh", "command_hash": f"{14:016x}"}),
-    ("exec_start: psql", {"execID": "e1"}, {"action": "exec_start", "exec_id": "e1", "program": "psql", "command_hash": f"{4:016x}"}),
+    ("exec_create: /bin/sh -c 'x'", EXEC, {"action": "exec_create", "exec_id": "e1", "program": "sh", "command_hash": f"{14:016x}"}),
+    ("exec_start: psql", EXEC, {"action": "exec_start", "exec_id": "e1", "program": "psql", "command_hash": f"{4:016x}"}),
     ("exec_die", {"execID": "e1", "exitCode": "0"}, {"action": "exec_die", "exec_id": "e1", "exit_code": 0}),
     ("attach", {}, {"action": "attach"}),
     ("top", {}, {"action": "top"}),
@@ -94,7 +95,22 @@ JSON = st.recursive(
     max_leaves=8,
 )
 #: Answers that are right but for one value somewhere.
-FIELDS = ["Type", "Action", "Actor", "timeNano", "Id", "Names", "Labels", "State", "Status", "Created", "Health", "HostConfig", "Config", "Image"]
+FIELDS = [
+    "Type",
+    "Action",
+    "Actor",
+    "timeNano",
+    "Id",
+    "Names",
+    "Labels",
+    "State",
+    "Status",
+    "Created",
+    "Health",
+    "HostConfig",
+    "Config",
+    "Image",
+]
 ANSWERS = st.dictionaries(st.sampled_from(FIELDS), JSON).map(lambda odd: {**message("start"), "Id": ID, "State": {"Running": True}, **odd})
 
 

@@ -23,7 +23,7 @@ V1: dict[str, Any] = {
             {"major": 254, "minor": 0, "op": op, "value": value}
             for op, value in (("Read", 10), ("Write", 20), ("Sync", 30), ("Async", 0), ("Total", 30))
         ],
-        "io_serviced_recursive": [{"major": 254, "minor": 0, "op": "Read", "value": 1}, {"major": 254, "minor": 0, "op": "Write", "value": 2}],
+        "io_serviced_recursive": [{"major": 254, "minor": 0, "op": op, "value": value} for op, value in (("Read", 1), ("Write", 2))],
     },
     "cpu_stats": {
         "cpu_usage": {"total_usage": 100, "percpu_usage": [60, 40], "usage_in_kernelmode": 30, "usage_in_usermode": 70},
@@ -42,7 +42,7 @@ V1: dict[str, Any] = {
         },
     },
     "networks": {
-        "eth0": dict.fromkeys(("rx_bytes", "rx_packets", "tx_bytes", "tx_packets", "rx_errors", "tx_errors", "rx_dropped", "tx_dropped"), 1),
+        "eth0": {f"{way}_{what}": 1 for way in ("rx", "tx") for what in ("bytes", "packets", "errors", "dropped")},
         "eth1": dict.fromkeys(("rx_bytes", "tx_bytes"), 10),
     },
 }  # fmt: skip
@@ -50,7 +50,10 @@ V2: dict[str, Any] = {
     **V1,
     "pids_stats": {"current": 2, "limit": 18446744073709551615},
     "blkio_stats": {
-        "io_service_bytes_recursive": [{"major": 8, "minor": 0, "op": "read", "value": 7}, {"major": 8, "minor": 16, "op": "write", "value": 8}],
+        "io_service_bytes_recursive": [
+            {"major": 8, "minor": 0, "op": "read", "value": 7},
+            {"major": 8, "minor": 16, "op": "write", "value": 8},
+        ],
         "io_serviced_recursive": None,
     },
     "memory_stats": {"usage": 720, "limit": 1000, "stats": {"anon": 100, "file": 200, "inactive_file": 30, "pgfault": 5, "pgmajfault": 0}},
