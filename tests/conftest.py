@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Generator, Iterator
 from uuid import uuid4
 
@@ -15,6 +16,8 @@ from tests.platform.process import ServerProcess
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # A run that is told to end (`timeout`, CI) tears its fixtures down as on Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     for group in groups.GROUPS:
         config.addinivalue_line("markers", f"{group.name}: needs a {group.part}")
     config.addinivalue_line("markers", "missing_part(line): fails, as a part is missing in CI")
