@@ -80,7 +80,8 @@ def fold_tick(
         outputs.append(_record(state, engine, "samples", samples=derived, part=tick["part"]))
     if engine.highest_ns >= engine.windows.due_ns:
         outputs += _publish(state, engine, policy)
-        _let_go(state, engine, policy)
+        if grace_begins(engine.highest_ns, policy) > engine.windows.gone_before_ns:
+            _let_go(state, engine, policy)
     return state, outputs
 
 
@@ -144,26 +145,20 @@ def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], 
             outcome, row = FUTURE, nothing_known(read_ns)
         elif not plausible(now, machine):
             outcome, row = ABSURD, nothing_known(read_ns)
-        elif before is None or stale or read_ns <= before[READ_NS]:
-            row = gauges(now, machine)
-            if before is not None or stale:
-                outcome = OUT_OF_ORDER
-            elif read_ns < refused_before:
-                outcome = LATE
-            else:
-                outcome = BASELINE
-                known[container_id] = packed
-                if now[NAMESPACE] > 0:
-                    namespaces.setdefault(now[NAMESPACE], packed)
+        elif stale or (before is not None and read_ns <= before[READ_NS]):
+            outcome, row = OUT_OF_ORDER, gauges(now, machine)
+        elif before is None:
+            outcome, row = LATE if read_ns < refused_before else BASELINE, gauges(now, machine)
+            if outcome is BASELINE:
+                _begin(engine, container_id, packed, now[NAMESPACE])
         else:
             outcome, row = derive(before, now, packed_before, packed, machine, namespaces)
             known[container_id] = packed
-            if outcome is FOLDED:
-                if read_ns < closed_before:
-                    outcome = LATE if read_ns < refused_before else FOLDED_LATE
-                if outcome is not LATE:
-                    rows.append(row)
-                    containers.append(container_id)
+            if outcome is FOLDED and read_ns < closed_before:
+                outcome = LATE if read_ns < refused_before else FOLDED_LATE
+            if outcome is FOLDED or outcome is FOLDED_LATE:
+                rows.append(row)
+                containers.append(container_id)
         if read_ns > engine.highest_ns and outcome is not FUTURE and outcome is not ABSURD and not stale:
             engine.highest_ns = read_ns
         derived.append({
@@ -173,6 +168,13 @@ def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], 
     if rows:
         engine.windows.add(rows, containers, closed_before, first_part=tick["part"] == 0)
     return derived
+
+
+def _begin(engine: EngineUsage, container_id: str, packed: bytes, namespace: int) -> None:
+    """A container's first reading: what the next one is measured from, also of its namespace unless another is counting that."""
+    engine.readings[container_id] = packed
+    if namespace > 0:
+        engine.namespaces.setdefault(namespace, packed)
 
 
 def _patience_ns(interval_ms: int, policy: Policy) -> int:

