@@ -21,9 +21,10 @@ LOOP_CRASHES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A row: the code for programs, whether it holds at an instant, and what it is in words."""
+    """A row: the code for programs, what a container recovers from, whether it holds at an instant, and what it is in words."""
 
     code: str
+    noun: str
     holds: Callable[[Container, int], bool]
     words: Callable[[Container], str]
 
@@ -53,11 +54,11 @@ def _is_unhealthy(container: Container, now_ns: int) -> bool:
 
 
 PROBLEMS: Final = (
-    Problem(CRASH_LOOP, _loops, lambda c: f"{c.name} is in a crash loop, last {c.exit_reason or 'ended'}"),
-    Problem(OOM, _suffers_oom, lambda c: f"{c.name} ran {c.exit_reason if c.incident else 'out of memory and survived'}"),
-    Problem(UNEXPECTED_EXIT, _ended_badly, lambda c: f"{c.name} ended unexpectedly: {c.exit_reason}"),
-    Problem(START_FAILED, _cannot_start, lambda c: f"{c.name} could not be started: {c.error}"),
-    Problem(UNHEALTHY, _is_unhealthy, lambda c: f"{c.name} is unhealthy"),
+    Problem(CRASH_LOOP, "a crash loop", _loops, lambda c: f"{c.name} is in a crash loop, last {c.exit_reason or 'ended'}"),
+    Problem(OOM, "lack of memory", _suffers_oom, lambda c: f"{c.name} ran {c.exit_reason if c.incident else 'out of memory'}"),
+    Problem(UNEXPECTED_EXIT, "an unexpected exit", _ended_badly, lambda c: f"{c.name} ended unexpectedly: {c.exit_reason}"),
+    Problem(START_FAILED, "a failed start", _cannot_start, lambda c: f"{c.name} could not be started: {c.error}"),
+    Problem(UNHEALTHY, "being unhealthy", _is_unhealthy, lambda c: f"{c.name} is unhealthy"),
 )
 BY_CODE: Final = {problem.code: problem for problem in PROBLEMS}
 SEVERITY: Final = {problem.code: rank for rank, problem in enumerate(PROBLEMS)}

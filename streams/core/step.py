@@ -31,7 +31,7 @@ LATE: Final = "late"
 REPEATED: Final = "repeated"
 """Outcome of a fact that came before, at another position."""
 
-MAX_TOMBSTONES: Final = 8
+MAX_TOMBSTONES: Final = 4
 TOMBSTONE_NS: Final = DAY_S * SECOND_NS
 MAX_ENGINES: Final = 16
 
@@ -178,7 +178,7 @@ def settle(step: Step, container: Container, before: str | None, health: str | N
         return
     state.running += (container.state == RUNNING) - (before == RUNNING)
     if container.state == REMOVED:
-        bury(step)
+        bury(step, container)
     status = ACTIVE if state.running else ARCHIVED if state.status == ARCHIVED else INACTIVE
     if status != state.status:
         left = sum(other.state != REMOVED for other in state.containers.values())
@@ -223,7 +223,7 @@ def judge_problem(step: Step, container: Container) -> None:
         downtime_ns = max(now_ns - container.problem_since_ns, 0)
         container.problem_since_ns = 0
         method = recovery_method(container, old)
-        message = f"{container.name} is over its {old.replace('_', ' ')} after {duration(downtime_ns)}: {method}"
+        message = f"{container.name} recovered from {BY_CODE[old].noun} after {duration(downtime_ns)}: {method}"
         step.tell(message, Recovery(old, method, now_ns, downtime_ns // 1_000_000))
 
 
@@ -234,8 +234,9 @@ def end_by_time(step: Step) -> None:
             judge_problem(step, container)
 
 
-def bury(step: Step) -> None:
-    """Keeps the tombstones of removed containers few and young, by the facts' time."""
+def bury(step: Step, container: Container) -> None:
+    """Drops what a removed container no longer needs, and keeps tombstones few and young, by the facts' time."""
+    container.restart_policy, container.stop_signal, container.long_running, container.has_healthcheck = "", None, None, False
     state = step.state
     buried = [other for other in state.containers.values() if other.state == REMOVED]
     buried.sort(key=lambda other: (other.time_ns, other.id))
