@@ -52,7 +52,7 @@ def _show(found: Iterator[Json], as_json: bool) -> None:
 
     if as_json:
         for event in found:
-            click.echo(orjson.dumps(event))
+            click.echo(orjson.dumps(event).decode())
         return
     out = console()
     for event in found:

@@ -1,0 +1,95 @@
+"""An API over made-up states, as an app and as a server on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from schemas import topics
+from schemas.settings import Settings
+from streams.api.app import make_app
+from streams.api.guard import Guard
+from streams.api.live import Live
+from streams.api.server import address_of, listen, serving
+from streams.query.memory import MemoryArchive
+from tests.sinks.records import arrive, event, position, rows_of, state, usage
+
+LOCAL = Guard(frozenset({"127.0.0.1", "localhost", "api"}), None, None)
+
+
+def make_live(*states: dict[str, Any], loaded: bool = True) -> Live:
+    """A live view that has these states."""
+    live = Live(Settings(), None)
+    for number, record in enumerate(states, 1):
+        live.states.apply(record["workspace_id"], record, position(number))
+    if loaded:
+        live.loaded.set()
+    return live
+
+
+async def make_archive(*events: dict[str, Any]) -> MemoryArchive:
+    """An archive that has these events."""
+    archive = MemoryArchive()
+    for number, record in enumerate(events, 1):
+        await archive.write(rows_of(topics.WORKSPACE_CHANGES, arrive(topics.WORKSPACE_CHANGES, record, position(number))))
+    return archive
+
+
+def whole_event(seq: int, **more: Any) -> dict[str, Any]:
+    """An event with every field, as a decoder gives it."""
+    return arrive(topics.WORKSPACE_CHANGES, event(seq, **more), position(seq)).record or {}
+
+
+def whole_state(workspace_id: str, **more: Any) -> dict[str, Any]:
+    """A state with every field, as a decoder gives it."""
+    return arrive(topics.WORKSPACE_STATE, state(workspace_id, **more), position(1)).record or {}
+
+
+def whole_usage(**more: Any) -> dict[str, Any]:
+    """A usage record with every field."""
+    return arrive(topics.WORKSPACE_USAGE, usage(**more), position(1)).record or {}
+
+
+class Served:
+    """An API that answers on a port; `live` may be changed from the test's thread by `call`."""
+
+    def __init__(self, url: str, live: Live, loop: asyncio.AbstractEventLoop) -> None:
+        self.url = url
+        self.live = live
+        self._loop = loop
+
+    def call(self, change: Callable[[], Any]) -> None:
+        """Changes something in the API's own loop."""
+        self._loop.call_soon_threadsafe(change)
+
+
+@contextmanager
+def served(*states: dict[str, Any], events: tuple[dict[str, Any], ...] = (), guard: Guard = LOCAL, loaded: bool = True) -> Iterator[Served]:
+    """Serves on a loopback port, in a thread of its own, until the context ends."""
+    listening = listen("127.0.0.1", 0)
+    started = threading.Event()
+    found: list[Served] = []
+    stops: list[Callable[[], Any]] = []
+
+    async def serve() -> None:
+        stop = asyncio.Event()
+        live = make_live(*states, loaded=loaded)
+        loop = asyncio.get_running_loop()
+        stops.append(lambda: loop.call_soon_threadsafe(stop.set))
+        found.append(Served(address_of(listening), live, loop))
+        app = make_app(live, await make_archive(*events), guard, lambda: {"parts": []})
+        async with serving(app, listening, live.recent.close):
+            started.set()
+            await stop.wait()
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    started.wait(10)
+    try:
+        yield found[0]
+    finally:
+        stops[0]()
+        thread.join(10)

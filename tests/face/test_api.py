@@ -1,0 +1,218 @@
+"""The API: shapes, filters, pages, errors as problems, and who is let in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.errors import SettingError, Unreachable
+from schemas.settings import Settings
+from streams.api.app import make_app
+from streams.api.guard import Guard, guard_of, is_loopback
+from streams.api.live import Live
+from streams.api.recent import RecentEvents
+from streams.query.archive import Archive
+from tests.face.api_parts import LOCAL, make_archive, make_live, whole_event, whole_state, whole_usage
+from tests.sinks.records import HOSTILE, T0_NS, event, sample
+
+SHOP, BLOG = (
+    whole_state("shop@laptop"),
+    whole_state("blog@laptop", workspace_name="blog", status="inactive", condition="failing", running=0),
+)
+
+
+@asynccontextmanager
+async def client(live: Live, archive: Archive | None = None, guard: Guard = LOCAL) -> AsyncIterator[httpx.AsyncClient]:
+    app = make_app(live, archive or await make_archive(), guard, lambda: {"parts": [{"name": "broker", "state": "up"}]})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as asking:
+        yield asking
+
+
+def problem_of(answer: httpx.Response, status: int) -> dict[str, Any]:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    said: dict[str, Any] = answer.json()
+    assert said["status"] == status
+    return said
+
+
+async def test_workspaces_are_a_list_by_id_in_the_shape_of_the_interface() -> None:
+    live = make_live(SHOP, BLOG)
+    live.usage.apply(whole_usage(samples=[sample(memory_used_bytes=1 << 20, pids=3)]))
+    async with client(live) as api:
+        found = (await api.get("/api/v1/workspaces")).json()
+        assert [state["workspace_id"] for state in found] == ["blog@laptop", "shop@laptop"]
+        shop = found[1]
+        assert (shop["status"], shop["condition"], shop["running"], shop["total"]) == ("active", "ok", 1, 1)
+        assert shop["metrics"]["memory_usage"] == 1 << 20
+        assert shop["metrics"]["cpu_percent"] == 50.0
+        assert shop["containers"][0]["state"] == "running"
+        only = (await api.get("/api/v1/workspaces", params={"condition": "failing"})).json()
+        assert [state["name"] for state in only] == ["blog"]
+
+
+async def test_one_workspace_is_found_by_id_or_by_a_name_that_only_it_has() -> None:
+    other = whole_state("shop@server")
+    async with client(make_live(SHOP, BLOG, other)) as api:
+        assert (await api.get("/api/v1/workspaces/shop@laptop")).json()["workspace_id"] == "shop@laptop"
+        assert (await api.get("/api/v1/workspaces/blog")).json()["workspace_id"] == "blog@laptop"
+        ambiguous = problem_of(await api.get("/api/v1/workspaces/shop"), 409)
+        assert ambiguous["candidates"] == ["shop@laptop", "shop@server"]
+        assert "shop@laptop, shop@server" in ambiguous["detail"]
+        problem_of(await api.get("/api/v1/workspaces/none"), 404)
+        problem_of(await api.get(f"/api/v1/workspaces/{httpx.QueryParams({'x': HOSTILE})}"), 404)
+
+
+async def test_before_all_states_are_loaded_it_says_so_instead_of_showing_half() -> None:
+    async with client(make_live(SHOP, loaded=False)) as api:
+        assert problem_of(await api.get("/api/v1/workspaces"), 503)["title"] == "starting"
+        assert (await api.get("/api/v1/workspaces")).headers["retry-after"] == "1"
+        health = await api.get("/healthz")
+        assert (health.status_code, health.json()["status"]) == (503, "starting")
+
+
+async def test_health_shows_parts_and_lag() -> None:
+    async with client(make_live(SHOP)) as api:
+        said = (await api.get("/healthz")).json()
+    assert (said["status"], said["workspaces"], said["parts"]) == ("ok", 1, [{"name": "broker", "state": "up"}])
+    assert set(said["lag"]) == {"wst.workspace.state", "wst.workspace.usage", "wst.workspace.changes"}
+
+
+async def test_events_come_in_pages_by_time_and_can_be_chosen() -> None:
+    events = [event(seq, at_ns=T0_NS + seq * 10**9) for seq in range(1, 8)]
+    events.append(event(1, workspace_id="blog@laptop", kind="container_update", at_ns=T0_NS))
+    async with client(make_live(SHOP, BLOG), await make_archive(*events)) as api:
+        first = (await api.get("/api/v1/events", params={"workspace": "shop", "limit": 5})).json()
+        assert [each["seq"] for each in first["events"]] == [1, 2, 3, 4, 5]
+        rest = (await api.get("/api/v1/events", params={"workspace": "shop", "limit": 5, "cursor": first["next"]})).json()
+        assert ([each["seq"] for each in rest["events"]], rest["next"]) == ([6, 7], None)
+        newest = (await api.get("/api/v1/events", params={"limit": 2, "newest_first": True})).json()
+        assert [each["seq"] for each in newest["events"]] == [7, 6]
+        chosen = (await api.get("/api/v1/events", params={"type": "container_update"})).json()
+        assert [each["workspace_id"] for each in chosen["events"]] == ["blog@laptop"]
+        since = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(T0_NS // 10**9 + 6))
+        assert [each["seq"] for each in (await api.get("/api/v1/events", params={"since": since})).json()["events"]] == [6, 7]
+        assert (await api.get("/api/v1/events", params={"since": "1h"})).json()["events"] == []
+
+
+@pytest.mark.parametrize(
+    ("params", "named"),
+    [
+        ({"type": "nonsense"}, "type"),
+        ({"limit": "0"}, "limit"),
+        ({"limit": "many"}, "limit"),
+        ({"since": "the other day"}, "since"),
+        ({"since": "2026-01-31T12:00:00"}, "since"),
+        ({"cursor": "%%%"}, "cursor"),
+    ],
+)
+async def test_a_question_that_makes_no_sense_is_answered_with_what_is_wrong(params: dict[str, str], named: str) -> None:
+    async with client(make_live(SHOP)) as api:
+        answer = await api.get("/api/v1/events", params=params)
+    assert named in problem_of(answer, answer.status_code)["detail"]
+    assert answer.status_code in (400, 422)
+
+
+async def test_live_events_wait_for_news_and_carry_on_where_they_left_off() -> None:
+    live = make_live(SHOP)
+    async with client(live) as api:
+        place = (await api.get("/api/v1/events/live")).json()["next"]
+        asked = asyncio.create_task(api.get("/api/v1/events/live", params={"after": place, "wait": 20}))
+        await asyncio.sleep(0.05)
+        assert not asked.done()
+        live.recent.add(whole_event(1))
+        live.recent.add(whole_event(1))
+        heard = (await asyncio.wait_for(asked, 2)).json()
+        assert [each["seq"] for each in heard["events"]] == [1]
+        live.recent.add(whole_event(2))
+        more = (await api.get("/api/v1/events/live", params={"after": heard["next"]})).json()
+        assert ([each["seq"] for each in more["events"]], more["gap"]) == ([2], False)
+        quiet = (await api.get("/api/v1/events/live", params={"after": more["next"], "wait": 0.05})).json()
+        assert quiet == {"events": [], "next": more["next"], "gap": False}
+        elsewhere = (await api.get("/api/v1/events/live", params={"after": "deadbeef-7"})).json()
+        assert ([each["seq"] for each in elsewhere["events"]], elsewhere["gap"]) == ([1, 2], True)
+
+
+async def test_a_follower_that_is_too_slow_is_told_of_the_gap() -> None:
+    recent = RecentEvents(keep=3)
+    place = recent.place
+    for seq in range(1, 6):
+        recent.add(whole_event(seq))
+    heard = recent.after(place, 2)
+    assert ([each["seq"] for each in heard.events], heard.gap) == ([3, 4], True)
+    rest = recent.after(heard.next, 9)
+    assert ([each["seq"] for each in rest.events], rest.gap) == ([5], False)
+    assert recent.add(whole_event(1))  # long forgotten: again news, with an id that says it is none
+
+
+async def test_errors_of_ours_are_problems_without_their_inside() -> None:
+    class Broken:
+        async def events(self, *_: Any, **__: Any) -> None:
+            raise RuntimeError("inside")
+
+        async def states(self) -> None:
+            raise Unreachable("ClickHouse at x does not answer", "start it")
+
+    app = make_app(make_live(SHOP), Broken(), LOCAL, dict)  # type: ignore[arg-type]  # an archive that breaks
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://api") as api:
+        assert "inside" not in problem_of(await api.get("/api/v1/events"), 500)["detail"]
+        problem_of(await api.get("/api/v1/nothing"), 404)
+        problem_of(await api.post("/api/v1/workspaces"), 405)
+
+
+async def test_the_openapi_document_names_every_path_and_no_script_comes_from_elsewhere() -> None:
+    async with client(make_live(SHOP)) as api:
+        document = (await api.get("/openapi.json")).json()
+        assert {"/api/v1/workspaces", "/api/v1/workspaces/{workspace}", "/api/v1/events", "/api/v1/events/live", "/healthz"} == set(
+            document["paths"]
+        )
+        problem_of(await api.get("/docs"), 404)
+
+
+LOOPBACK = Guard(frozenset({"127.0.0.1", "localhost", "::1"}), None, None)
+TOKENS = Guard(None, "all", "read")
+
+
+@pytest.mark.parametrize(
+    ("guard", "method", "path", "headers", "status"),
+    [
+        (LOOPBACK, "GET", "/api/v1/workspaces", {"host": "127.0.0.1:8321"}, None),
+        (LOOPBACK, "GET", "/api/v1/workspaces", {"host": "[::1]:8321"}, None),
+        (LOOPBACK, "GET", "/api/v1/workspaces", {"host": "evil.example:8321"}, 421),
+        (LOOPBACK, "GET", "/healthz", {"host": "evil.example"}, 421),
+        (LOOPBACK, "GET", "/api/v1/workspaces", {}, 421),
+        (LOOPBACK, "GET", "/api/v1/workspaces", {"host": "[127.0.0.1"}, 421),
+        (LOOPBACK, "POST", "/api/v1/x", {"host": "localhost:8321", "origin": "http://evil.example"}, 403),
+        (LOOPBACK, "POST", "/api/v1/x", {"host": "localhost:8321", "origin": "null"}, 403),
+        (LOOPBACK, "POST", "/api/v1/x", {"host": "localhost:8321", "origin": "http://localhost:8321"}, None),
+        (LOOPBACK, "POST", "/api/v1/x", {"host": "localhost:8321"}, None),
+        (TOKENS, "GET", "/api/v1/workspaces", {"host": "server"}, 401),
+        (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "Bearer wrong"}, 401),
+        (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "Bearer read"}, None),
+        (TOKENS, "POST", "/api/v1/x", {"host": "server", "authorization": "Bearer read"}, 403),
+        (TOKENS, "POST", "/api/v1/x", {"host": "server", "authorization": "Bearer all"}, None),
+        (TOKENS, "GET", "/healthz", {"host": "server"}, None),
+    ],
+)
+def test_the_guard_lets_in_only_who_may(guard: Guard, method: str, path: str, headers: dict[str, str], status: int | None) -> None:
+    problem = guard.judge(method, path, headers)
+    assert (problem.status if problem else None) == status
+
+
+def test_beyond_loopback_a_token_is_needed() -> None:
+    with pytest.raises(SettingError, match=r"WST_API_HOST = '0\.0\.0\.0' is not loopback and there is no token: set WST_API_TOKEN"):
+        guard_of(Settings(api_host="0.0.0.0"))
+    assert guard_of(Settings(api_host="0.0.0.0", api_token="t")).token == "t"
+    assert guard_of(Settings()).hosts is not None
+    assert [is_loopback(host) for host in ("127.0.0.9", "::1", "localhost", "0.0.0.0", "example.org")] == [True, True, True, False, False]
+
+
+async def test_a_request_under_a_foreign_name_gets_no_answer_from_the_app() -> None:
+    async with client(make_live(SHOP)) as api:
+        problem_of(await api.get("/api/v1/workspaces", headers={"host": "evil.example"}), 421)
