@@ -5,7 +5,7 @@ The key of a record is who it is about: one that says otherwise could meet its o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas import topics
@@ -19,11 +19,12 @@ from streams.core.facts import Position, parse_fact
 from streams.core.invalid import InvalidMessage
 from streams.core.reconcile import reconcile
 from streams.core.state import UNSEEN
-from streams.core.usage import UsageState, fold_tick
+from streams.core.usage import UsageState, fold_tick, owed_at_ms, publish_owed
 from streams.core.workspace import WorkspaceState
 from streams.dead_letters import DeadLetters
 from streams.engine_rows import EngineRow
 from streams.lane import Input, Table
+from streams.owed import Owed
 from streams.query.state_view import StateView
 
 _FACT: Final = codec(topics.DOCKER_EVENTS.subject)
@@ -226,9 +227,11 @@ class UsageAgent:
         self._table = table
         self._writer = writer
         self._refused = refused
+        self._owed: dict[int, Owed] = {}
 
     def begin(self, partition: int) -> None:
-        """Nothing is kept beside the table."""
+        """What the partition's windows owe is found out anew."""
+        self._owed[partition] = Owed(self._table.keys(partition))
 
     def fold(self, record: Input) -> None:
         """Folds one tick."""
@@ -242,9 +245,32 @@ class UsageAgent:
             return
         self._refused.accept()
         self._table.put(partition, key, state)
-        for output in outputs:
-            record_id = f"usage.{record.position.epoch}.{record.position.offset}.{output['kind']}"
-            self._writer.write(topics.WORKSPACE_USAGE, state.workspace_id, output, output["kind"], record_id, record)
+        self._publish(state, outputs, record)
+        owed = self._owed[partition]
+        if key not in owed and (at_ms := owed_at_ms(state)) is not None:
+            owed.remember(key, at_ms)
+        self._publish_owed(owed, record)
 
     def finish(self) -> None:
         """Everything was said in `fold`."""
+
+    def _publish(self, state: UsageState, outputs: Sequence[Mapping[str, Any]], record: Input) -> None:
+        epoch, _, offset = record.position
+        for number, output in enumerate(outputs):
+            record_id = f"usage.{epoch}.{offset}.{number}.{state.workspace_id}"
+            self._writer.write(topics.WORKSPACE_USAGE, state.workspace_id, output, output["kind"], record_id, record)
+
+    def _publish_owed(self, owed: Owed, record: Input) -> None:
+        """Publishes what windows of any workspace owe although no sample of theirs comes any more."""
+        partition = record.position.partition
+        for key in owed.due(record.timestamp_ms):
+            state = self._table.get(partition, key)
+            if state is None:
+                continue
+            outputs = publish_owed(state, record.timestamp_ms)
+            if outputs:
+                self._table.put(partition, key, state)
+                self._publish(state, outputs, record)
+            at_ms = owed_at_ms(state)
+            if at_ms is not None:
+                owed.remember(key, at_ms)

@@ -100,10 +100,15 @@ class Table(Generic[V]):
         """Partitions that hold anything."""
         return sorted(self._parts)
 
+    def keys(self, partition: int) -> list[bytes]:
+        """A partition's keys."""
+        part = self._part(partition)
+        return list(part.durable.keys() | part.live.keys())
+
     def items(self, partition: int) -> Iterator[tuple[bytes, V]]:
         """A partition's keys with their present values, decoded one by one; what is cold stays encoded."""
         part = self._part(partition)
-        for key in list(part.durable.keys() | part.live.keys()):
+        for key in self.keys(partition):
             value = part.live.get(key)
             if value is not None:
                 yield key, value

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from confluent_kafka import Consumer, Message, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaException, Message, Producer, TopicPartition
 
 from schemas.publish import partition_of
 from streams.lane.changelog import MARK_KEY
@@ -101,7 +101,10 @@ class Site:
         """Sum of the offsets the group has committed."""
         consumer = Consumer({"bootstrap.servers": self.broker.bootstrap, "group.id": self.name, "log_level": 2})
         try:
+            # A broker that has just come back may not have found its groups yet.
             found = consumer.committed([TopicPartition(self.source, number) for number in range(PARTITIONS)], timeout=10)
+        except KafkaException:
+            return 0
         finally:
             consumer.close()
         return sum(max(0, each.offset) for each in found)
