@@ -158,7 +158,8 @@ class ClickHouseArchive:
             " AND start < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC') ORDER BY start, engine_id"
         )
         parameters = {"workspace_id": workspace_id, "since_ns": since_ns, "until_ns": until_ns}
-        return await self._rows(sql, GRAINS[grain], parameters, raw=("sketches",))
+        rows = await self._rows(sql, GRAINS[grain], parameters, raw=("sketches",))
+        return [row | {"sketches": {name.decode(): sketch for name, sketch in row["sketches"].items()}} for row in rows]
 
     async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""

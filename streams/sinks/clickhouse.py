@@ -7,6 +7,7 @@ tokens lost rows under kill -9, because their log is written before the rows are
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error, Operati
 
 from schemas.errors import SettingError, Unreachable, WstError
 from streams.sinks.rows import Block
+
+# The client logs each failure that it also raises; ours says it once, in words.
+logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 #: Settings of every insert. Rows of a replay or a wrong clock may lie in any number of partitions.
 INSERT_SETTINGS: Final[Mapping[str, Any]] = {"async_insert": 0, "max_partitions_per_insert_block": 0}
@@ -72,8 +76,8 @@ def connect(address: Address) -> Client:
         Unreachable: nobody answers there, or another process holds the directory.
     """
     parts = urlsplit(address.url)
-    if parts.scheme not in ("http", "https", "chdb"):
-        raise SettingError(f"WST_CLICKHOUSE_URL begins with {parts.scheme or address.url[:20]!r}", "http://, https:// or chdb:///DIRECTORY")
+    if parts.scheme not in ("http", "https", "chdb") or (parts.scheme == "chdb" and (parts.netloc or not parts.path.startswith("/"))):
+        raise SettingError("WST_CLICKHOUSE_URL makes no sense", "write http://HOST:PORT, https://… or chdb:///DIRECTORY")
     with explained(address):
         directory = address.directory
         if directory is not None:
@@ -108,7 +112,7 @@ def explained(address: Address) -> Iterator[None]:
 
 def _explain(address: Address, error: ClickHouseError) -> WstError:
     code = error.code if isinstance(error, Error) else None
-    first = str(error).split("\n", 1)[0][:400]
+    first = _reason(error)
     if code in _AUTHENTICATION_FAILED:
         return Unreachable(f"ClickHouse at {address.shown} refuses the user or password", "check WST_CLICKHOUSE_URL")
     if code in (_UNKNOWN_DATABASE, _UNKNOWN_TABLE):
@@ -120,6 +124,16 @@ def _explain(address: Address, error: ClickHouseError) -> WstError:
     if code in _BUSY or (code is None and isinstance(error, OperationalError)):
         return Busy(f"ClickHouse at {address.shown} does not answer ({first})", "is it running? see WST_CLICKHOUSE_URL")
     return WstError(f"ClickHouse at {address.shown} refuses a statement ({first})")
+
+
+def _reason(error: BaseException) -> str:
+    """The operating system's words where the network failed, else the server's first line."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror
+        inner = inner.__cause__ or inner.__context__
+    return str(error).split("\n", 1)[0][:400]
 
 
 class ClickHouseSink:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
@@ -23,3 +25,10 @@ class SinkProcess(ServerProcess):
 
     def _is_ready(self) -> bool:
         return b"wst.sink: reading" in self.log_path.read_bytes()[self._begun :]
+
+
+def wst(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """Runs a command to its end, with nothing but these settings."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("WST_")}
+    command = [sys.executable, "-m", "schemas.wst", *arguments]
+    return subprocess.run(command, env=own | settings, capture_output=True, text=True, check=False, timeout=60)
