@@ -1,0 +1,101 @@
+"""`state_intervals`: what a workspace was, and when, drawn as timelines."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from schemas import topics
+from tests.sinks import records
+from tests.sinks.archives import Real
+from tests.sinks.records import T0_NS, arrive, position, rows_of
+
+S = 10**9
+
+
+def changed(at: int, offset: int, old: str, new: str) -> tuple[Any, Any]:
+    section = {"old_status": old, "new_status": new, "reason": "r", "container_id": None, "changed_at_ns": T0_NS + at * S}
+    cause = {"topic": "t", "epoch": 1, "partition": 0, "offset": offset}
+    event = records.event(offset, at_ns=T0_NS + at * S, status_changed=section, cause=cause)
+    return topics.WORKSPACE_CHANGES, arrive(topics.WORKSPACE_CHANGES, event, position(offset))
+
+
+def state(at: int, offset: int, status: str, condition: str, **more: Any) -> tuple[Any, Any]:
+    record = records.state(at=position(offset), status=status, condition=condition, last_updated_ns=T0_NS + at * S, **more)
+    return topics.WORKSPACE_STATE, arrive(topics.WORKSPACE_STATE, record, position(offset))
+
+
+async def write(archive: Real, *told: tuple[Any, Any]) -> None:
+    for topic, arrival in told:
+        await archive.write(rows_of(topic, arrival))
+
+
+def intervals(archive: Real) -> list[tuple[str, str, int, int | None]]:
+    """Status, condition, begin and end in seconds after T0."""
+    sql = "SELECT status, condition, `from`, `to` FROM {db}.state_intervals WHERE workspace_id = 'shop@laptop' ORDER BY `from`"
+    rows = archive.rows(sql)
+    return [
+        (status, condition, (begin - T0_NS) // S, None if end is None else (end - T0_NS) // S) for status, condition, begin, end in rows
+    ]
+
+
+TIMELINE = (
+    #  s    0        10        20         30         40        50
+    #       |active──────────────────────|inactive────────────|active──►
+    #       |ok──────|failing──|degraded─|ok──────────────────|ok──►
+    changed(0, 1, "unknown", "active"),
+    state(0, 1, "active", "ok"),
+    state(5, 2, "active", "ok", running=2),
+    state(10, 3, "active", "failing"),
+    state(20, 4, "active", "degraded"),
+    changed(30, 5, "active", "inactive"),
+    state(30, 5, "inactive", "ok"),
+    changed(50, 9, "inactive", "active"),
+    state(50, 9, "active", "ok"),
+)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_timeline_is_cut_where_status_or_condition_changes_in_whatever_order_it_came(chdb_archive: Real, seed: int) -> None:
+    told = [*TIMELINE, *TIMELINE[:4]]
+    random.Random(seed).shuffle(told)
+    await write(chdb_archive, *told)
+    assert intervals(chdb_archive) == [
+        ("active", "ok", 0, 10),
+        ("active", "failing", 10, 20),
+        ("active", "degraded", 20, 30),
+        ("inactive", "ok", 30, 50),
+        ("active", "ok", 50, None),
+    ]
+
+
+async def test_a_status_that_lay_between_two_published_states_is_shown(chdb_archive: Real) -> None:
+    """States are published for several facts at once; each change of status is an event of its own."""
+    await write(chdb_archive, changed(0, 1, "unknown", "active"), changed(3, 2, "active", "inactive"), changed(4, 3, "inactive", "active"))
+    await write(chdb_archive, state(4, 3, "active", "ok"))
+    assert intervals(chdb_archive) == [("active", "ok", 0, 3), ("inactive", "ok", 3, 4), ("active", "ok", 4, None)]
+
+
+async def test_the_time_of_a_silent_engine_is_an_interval_of_nobody_knows(chdb_archive: Real) -> None:
+    await write(chdb_archive, changed(0, 1, "unknown", "active"), state(0, 1, "active", "ok"))
+    await write(chdb_archive, state(10, 2, "active", "unknown", stale=True), state(25, 3, "active", "ok"))
+    assert intervals(chdb_archive) == [("active", "ok", 0, 10), ("unknown", "unknown", 10, 25), ("active", "ok", 25, None)]
+
+
+async def test_a_forgotten_workspace_ends_and_may_begin_again(chdb_archive: Real) -> None:
+    await write(chdb_archive, changed(-20, 1, "unknown", "active"), state(-20, 1, "active", "ok"))
+    forgotten = arrive(topics.WORKSPACE_STATE, None, position(2), "shop@laptop", records.forgotten_by(position(2)))
+    # A tombstone says when by its own timestamp, which is T0 here.
+    await write(chdb_archive, (topics.WORKSPACE_STATE, forgotten))
+    assert intervals(chdb_archive) == [("active", "ok", -20, 0)]
+    await write(chdb_archive, changed(5, 3, "unknown", "inactive"), state(5, 3, "inactive", "ok"))
+    assert intervals(chdb_archive) == [("active", "ok", -20, 0), ("inactive", "ok", 5, None)]
+
+
+async def test_a_clock_that_runs_backward_makes_no_overlap(chdb_archive: Real) -> None:
+    """Two engines, one workspace: the second's clock is behind."""
+    await write(chdb_archive, changed(10, 1, "unknown", "active"), state(10, 1, "active", "ok"))
+    await write(chdb_archive, changed(4, 2, "active", "inactive"), state(4, 2, "inactive", "ok"), changed(20, 3, "inactive", "active"))
+    assert intervals(chdb_archive) == [("inactive", "ok", 10, 20), ("active", "ok", 20, None)]
