@@ -16,6 +16,7 @@ Formulas: docker/cli `calculateCPUPercentUnix`, `calculateMemUsageUnixNoCache`; 
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 from streams.core.counters import INTERFACES, READ_NS, RX, TX, Reading, unpack
@@ -48,6 +49,7 @@ class Host(NamedTuple):
     """Readings further apart are a gap."""
 
 
+@lru_cache(maxsize=1024)  # a few machines send all ticks
 def host(cpus: int, memory_bytes: int, max_interval_ns: int) -> Host:
     """What bounds readings on a machine; figures of 0 and less are not known."""
     # Twice the host's, because memory can be added to a running machine after it was asked.

@@ -123,6 +123,10 @@ RULES: dict[str, tuple[dict[str, int], dict[str, int], dict[str, Any]]] = {
     ),
     "more_bytes_than_any_network_carries_are_absurd": ({}, {"network_rx_bytes": 1 << 60}, {"outcome": "absurd", "network_rx_bytes": -1}),
     "more_bytes_than_any_disk_reads_are_absurd": ({}, {"block_write_bytes": 1 << 60}, {"outcome": "absurd", "block_write_bytes": -1}),
+    "more_bytes_sent_than_any_network_carries_are_absurd": ({}, {"network_tx_bytes": 1 << 60}, {"outcome": "absurd"}),
+    "more_bytes_than_any_disk_gives_are_absurd": ({}, {"block_read_bytes": 1 << 60}, {"outcome": "absurd"}),
+    "more_throttling_than_the_machine_has_is_absurd": ({}, {"throttled_ns": 1000 * 10**9}, {"outcome": "absurd", "throttled_ns": -1}),
+    "more_faults_than_any_machine_takes_are_absurd": ({}, {"page_faults": 1 << 60}, {"outcome": "absurd", "page_faults": -1}),
     "a_negative_counter_is_absurd": ({}, {"network_rx_bytes": -2}, {"outcome": "absurd", "network_rx_total_bytes": -1}),
     "a_counter_above_2_to_62_is_absurd": ({}, {"page_faults": (1 << 62) + 1}, {"outcome": "absurd", "page_faults": -1}),
     "more_memory_than_the_host_can_have_is_absurd": ({}, {"memory_usage_bytes": 33 << 30}, {"outcome": "absurd", "memory_usage_bytes": -1}),
@@ -191,7 +195,8 @@ def test_readings_too_far_apart_are_a_gap_with_differences_but_in_no_window() ->
     log = Log()
     log.read(0, a=counters(0))
     derived = log.read(301, a=counters(301, cpu_total_ns=STEADY["cpu_total_ns"] + 10**9))["a"]
-    assert (derived["outcome"], derived["cpu_ns"]) == ("gap", 10**9)
+    assert (derived["outcome"], derived["cpu_ns"], derived["network_rx_bytes"]) == ("gap", 10**9, 0)
+    assert (derived["network_rx_counted_bytes"], derived["memory_byte_seconds"]) == (-1, -1)
     assert log.read(311, a=counters(311, cpu_total_ns=STEADY["cpu_total_ns"] + 10**9))["a"]["outcome"] == "folded"
     assert not any(window["cpu_core_ns"] for record in log.records for window in record["windows"])
 
@@ -237,3 +242,20 @@ class TestASharedNetworkNamespace:
         assert (derived["b"]["network_rx_bytes"], derived["b"]["network_rx_counted_bytes"]) == (-1, 100)
         derived = log.read(20, a=counters(20, **new, network_rx_bytes=90_500), b=counters(20.1, **new, network_rx_bytes=90_500))
         assert [one["network_rx_counted_bytes"] for one in derived.values()] == [400, 0]
+
+    def test_is_counted_no_further_by_another_reading_of_the_same_instant(self) -> None:
+        log = Log()
+        log.read(0, a=counters(0), b=counters(0))
+        derived = log.read(10, a=counters(10, network_rx_bytes=6000), b=counters(10, network_rx_bytes=6050))
+        assert [one["network_rx_counted_bytes"] for one in derived.values()] == [1000, 0]
+        derived = log.read(20, a=counters(20, network_rx_bytes=7000), b=counters(20, network_rx_bytes=7050))
+        assert [one["network_rx_counted_bytes"] for one in derived.values()] == [1000, 0]
+
+    def test_loses_nothing_to_a_container_that_comes_back_after_a_gap(self) -> None:
+        log = Log()
+        log.read(0, a=counters(0), b=counters(0))
+        for second in range(10, 410, 10):
+            log.read(second, a=counters(second, network_rx_bytes=5000 + second))
+        back = log.read(411, b=counters(411, network_rx_bytes=5411))["b"]
+        assert (back["outcome"], back["network_rx_counted_bytes"]) == ("gap", -1)
+        assert log.read(420, a=counters(420, network_rx_bytes=5420))["a"]["network_rx_counted_bytes"] == 20
