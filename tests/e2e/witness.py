@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import tempfile
 from collections import defaultdict
 from typing import Any
 
@@ -27,18 +28,21 @@ class Witness:
     """Hears every container event of an engine from the moment it is made."""
 
     def __init__(self, engine: DockerEngine) -> None:
+        # Into a file: the engine drops the events of a listener whose pipe is full.
+        self._heard = tempfile.TemporaryFile("w+")  # noqa: SIM115  # open as long as the process that writes it
         self._process = subprocess.Popen(
             ["docker", "--host", engine.url, "events", "--filter", "type=container", "--format", "{{json .}}"],
-            stdout=subprocess.PIPE,
+            stdout=self._heard,
             stdin=subprocess.DEVNULL,
-            text=True,
         )
 
     def close(self) -> list[dict[str, Any]]:
         """Ends listening; returns all events in the order of their time."""
         self._process.terminate()
-        heard = self._process.communicate()[0]
-        return sorted((json.loads(line) for line in heard.splitlines()), key=lambda event: int(event["timeNano"]))
+        self._process.wait()
+        with self._heard as heard:
+            heard.seek(0)
+            return sorted((json.loads(line) for line in heard), key=lambda event: int(event["timeNano"]))
 
 
 def container_chains(events: list[dict[str, Any]]) -> dict[str, list[str]]:
