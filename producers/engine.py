@@ -8,6 +8,7 @@ connections of the SDK's own transport with less around them: 0.2 ms of CPU a co
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import ssl
@@ -92,7 +93,7 @@ class DockerEngine:
         environment = dict(os.environ) | ({"DOCKER_HOST": url} if url else {})
         self.url = url or environment.get("DOCKER_HOST") or "the Docker client's active context"
         try:
-            self._api = docker.from_env(environment=environment, timeout=round(timeout_s), use_ssh_client=True).api
+            self._api = docker.from_env(environment=environment, timeout=math.ceil(timeout_s), use_ssh_client=True).api
             self._major = _major(self._api.version(api_version=False).get("Version"))
         except (*_FAILED, ValueError) as error:
             raise unreachable(self.url, error) from error

@@ -79,6 +79,10 @@ class EventLoop:
         while not (self._idle.is_set() and self._reader.empty()):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
+    def listed(self, listed_at_ns: int) -> None:
+        """A listing of that time was made: whatever comes before it need not be heard."""
+        self._reader.begin_at(listed_at_ns)
+
     def reconnect(self) -> None:
         """Breaks the stream: the engine answers nothing else either."""
         self._reader.reconnect()

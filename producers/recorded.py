@@ -93,7 +93,7 @@ class RecordedEngine:
         info, listing = self._syncs[max(at, 0)]
         self._listing = (number, listing.answer)
         told = time_ns(mapping(info.answer).get("SystemTime")) or self._began_ns
-        return {**info.answer, "SystemTime": _rfc3339(self._shifted(told, number))}
+        return {**info.answer, "SystemTime": rfc3339(self._shifted(told, number))}
 
     def list(self) -> list[object]:
         """The listing recorded with the last `info`."""
@@ -165,7 +165,7 @@ class RecordedEngine:
 
     def _shifted_text(self, at: object, number: int) -> str:
         told = time_ns(at)
-        return "0001-01-01T00:00:00Z" if told is None else _rfc3339(self._shifted(told, number))
+        return "0001-01-01T00:00:00Z" if told is None else rfc3339(self._shifted(told, number))
 
     def _renamed(self, container_id: str, number: int) -> str:
         """The id of a container in a round."""
@@ -234,6 +234,6 @@ def _actor(entry: Entry) -> str:
     return str(mapping(mapping(entry.answer).get("Actor")).get("ID", ""))
 
 
-def _rfc3339(at_ns: int) -> str:
+def rfc3339(at_ns: int) -> str:
     seconds, fraction = divmod(at_ns, _SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{fraction:09d}Z"

@@ -160,6 +160,7 @@ class SyncLoop:
             at = At(shared.clock.generation, listed_at_ns, shared.now_ns())
             await shared.outlet.publish(snapshot_records(shared.origin, at, header, entries))
             self._failures = 0
+            events.listed(listed_at_ns)
             self._first.set()
             shared.counts.add("syncs")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from producers.clock import EngineClock
+from schemas.alive import say_alive
 from schemas.errors import Refused, WstError
 
 _DDL: Final = """
@@ -38,6 +39,7 @@ class Store:
     def __init__(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            self._folder = folder
             self._lock = _locked(folder / "producer.lock")
             self._db = sqlite3.connect(folder / "producer.sqlite", isolation_level=None)
             self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;" + _DDL)
@@ -50,6 +52,10 @@ class Store:
     def producer_id(self) -> str:
         """This producer's id, for as long as the data directory lives."""
         return str(self._db.execute("SELECT value FROM meta WHERE name = 'producer_id'").fetchone()[0])
+
+    def say_alive(self) -> None:
+        """Says that the producer has just come round with its work."""
+        say_alive(self._folder, "producer")
 
     def hash_command(self, command: str) -> str:
         """Keyed hash of a command line: tells two apart, tells nobody without the key what they were."""

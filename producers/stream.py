@@ -55,6 +55,11 @@ class EventReader:
         """Begins to read."""
         self._thread.start()
 
+    def begin_at(self, since_ns: int) -> None:
+        """Where to resume while no event was heard yet: a listing of that time has all before."""
+        if self._since_ns is None:
+            self._since_ns = since_ns
+
     async def take(self, limit: int) -> list[object]:
         """Waits for something and takes up to `limit` of it: raw messages, Subscribed, Broken."""
         while self._queue.empty():

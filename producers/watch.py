@@ -111,6 +111,7 @@ class EngineWatch:
     async def _live(self) -> None:
         while True:
             await self.say_alive(_ALIVE_EVERY_S)
+            self.shared.store.say_alive()
             await asyncio.sleep(_ALIVE_EVERY_S)
 
     async def say_alive(self, for_s: float) -> None:

@@ -1,0 +1,261 @@
+"""The loops of one engine, with an engine that misbehaves on demand: repeats, cuts, clocks, errors, hangs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from producers.watch import Pace
+from schemas import topics
+from schemas.counters import COLUMNS, unpack
+from tests.producers.scripted import ScriptedEngine, container_id, scripted_engine
+from tests.producers.watching import Json, watching
+
+HOUR_NS = 3_600 * 10**9
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedEngine]:
+    with scripted_engine() as engine:
+        yield engine
+
+
+async def test_a_container_is_listed_with_its_details_and_later_syncs_make_two_calls_each(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web", **{"com.docker.compose.project": "shop"})
+    async with watching(scripted.url, tmp_path, Pace(60, 0.5, 1)) as seen:
+        await seen.until(lambda: len(seen.snapshots()) >= 4, "four listings")
+        first, *later = seen.snapshots()
+        (entry,) = first["containers"]
+        assert (first["cause"], entry["workspace_id"], entry["state"], entry["unsettled"]) == ("start", "shop@laptop", "running", False)
+        assert entry["inspect"]["started_at_ns"] == scripted.containers[container_id("web")]["started_ns"]
+        assert all(snapshot["containers"][0]["inspect"] is None for snapshot in later)
+        assert scripted.calls["inspect"] == 1
+        assert seen.watch.shared.counts.total["calls.info"] - seen.watch.shared.counts.total["calls.list"] in (0, 1)
+
+
+async def test_a_container_found_different_without_an_event_is_inspected(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 1)) as seen:
+        scripted.containers[container_id("web")]["state"] = "exited"
+        await seen.until(lambda: seen.snapshots()[-1]["containers"][0]["state"] == "exited", "the change is listed")
+        found = next(s for s in seen.snapshots() if s["containers"][0]["state"] == "exited")
+        assert found["containers"][0]["inspect"]["exit_code"] == 1
+
+
+async def test_a_container_with_an_event_around_the_listing_is_unsettled_and_its_event_comes_first(
+    scripted: ScriptedEngine, tmp_path: Path
+) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 1)) as seen:
+        scripted.say("web", "die", at_ns=scripted.now_ns() + HOUR_NS // 3600, exitCode="1")  # a second ahead: after any listing now
+        await seen.until(lambda: seen.snapshots()[-1]["containers"][0]["unsettled"], "an unsettled entry")
+        order = [record.topic for record in seen.outlet.records]
+        unsettled = next(n for n, s in enumerate(seen.snapshots()) if s["containers"][0]["unsettled"])
+        places = [n for n, topic in enumerate(order) if topic == "wst.docker.snapshots"]
+        assert order.index("wst.docker.events") < places[unsettled]
+
+
+async def test_a_container_destroyed_while_it_was_listed_is_left_out(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 1)) as seen:
+        scripted.say("web", "destroy")
+        await seen.until(lambda: not seen.snapshots()[-1]["containers"], "the listing without it")
+
+
+async def test_an_event_is_followed_by_one_detail_call_for_a_burst(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        before = scripted.calls["inspect"]
+        for action in ("create", "start", "update"):
+            last = scripted.say("web", action)
+        await seen.until(lambda: seen.facts("observation"), "the details")
+        (fact,) = seen.facts("observation")
+        assert fact["observation"]["state"] is None
+        assert (fact["time_ns"], fact["observation"]["source"]) == (last["timeNano"], "inspect")
+        assert scripted.calls["inspect"] - before == 1
+
+
+async def test_after_a_cut_the_stream_resumes_without_loss_and_without_repeats(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        for number in range(20):
+            scripted.say("web", "attach")
+            if number % 5 == 4:
+                scripted.cut_streams()
+        await seen.until(lambda: len(seen.actions()) >= 20, "all events")
+        await seen.until(lambda: any(s["cause"] == "reconnect" for s in seen.snapshots()), "a listing after the reconnect")
+        times = [fact["time_ns"] for fact in seen.facts()]
+        assert times == [message["timeNano"] for message in scripted.ring]
+
+
+async def test_a_restarted_producer_resumes_where_it_was(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.say("web", "pause")
+        await seen.until(lambda: seen.actions() == ["pause"], "the first")
+        watched_since = seen.snapshots()[-1]["watched_since_ns"]
+    scripted.say("web", "unpause")
+    async with watching(scripted.url, tmp_path) as seen:
+        await seen.until(seen.actions, "the one in between")
+        assert seen.actions() == ["unpause"]
+        assert seen.snapshots()[0]["watched_since_ns"] == watched_since, "nothing was missed"
+    scripted.ring.clear()  # as after a restart of the daemon
+    scripted.say("web", "stop")
+    async with watching(scripted.url, tmp_path) as seen:
+        assert seen.snapshots()[0]["watched_since_ns"] > watched_since, "nobody knows what was missed"
+
+
+async def test_a_silent_stream_is_opened_anew_and_nothing_is_made_of_it(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, stream_timeout_s=0.3) as seen:
+        await seen.until(lambda: scripted.streams() >= 3, "streams opened anew")
+        scripted.say("web", "pause")
+        await seen.until(lambda: seen.actions() == ["pause"], "the event")
+        assert [s["cause"] for s in seen.snapshots()] == ["start"]
+
+
+async def test_a_clock_that_jumps_back_an_hour_begins_a_generation(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 1)) as seen:
+        scripted.say("web", "pause")
+        await seen.until(lambda: len(seen.actions()) == 1, "the first")
+        scripted.clock_ns = -HOUR_NS
+        scripted.say("web", "unpause")
+        await seen.until(lambda: len(seen.actions()) == 2, "the second")
+        assert [fact["generation"] for fact in seen.facts()] == [0, 1]
+        await seen.until(lambda: seen.snapshots()[-1]["generation"] == 1, "a listing of the new generation")
+    async with watching(scripted.url, tmp_path) as seen:
+        assert seen.snapshots()[0]["generation"] == 1, "remembered"
+
+
+async def test_a_late_event_is_no_jump_of_the_clock(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.say("web", "pause")
+        scripted.say("web", "unpause", at_ns=scripted.now_ns() - 30 * 10**9)
+        await seen.until(lambda: len(seen.actions()) == 2, "both")
+        assert [fact["generation"] for fact in seen.facts()] == [0, 0]
+
+
+async def test_an_engine_that_answers_500_is_retried_and_the_next_listing_tells(
+    scripted: ScriptedEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "wst.producer")
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 2)) as seen:
+        scripted.fault = "500"
+        await seen.until(lambda: seen.watch.shared.counts.total["failures.info"] >= 2, "failed syncs", 20)
+        scripted.fault = None
+        count = len(seen.snapshots())
+        await seen.until(lambda: len(seen.snapshots()) > count, "a listing again", 20)
+        assert seen.snapshots()[count]["failures"] >= 2
+        assert seen.watch.shared.counts.total["retries"] >= 4
+        assert len([r for r in caplog.records if "a sync failed" in r.message]) == 1, "said once"
+
+
+async def test_an_engine_that_hangs_ends_no_loop(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(0.4, 0.3, 0), timeout_s=0.5) as seen:
+        scripted.fault = "hang"
+        await seen.until(lambda: seen.watch.shared.counts.total["failures.info"] >= 1, "a failed sync", 20)
+        scripted.fault = None
+        count = len(seen.snapshots())
+        await seen.until(lambda: len(seen.snapshots()) > count + 1, "listings again", 20)
+        scripted.say("web", "pause")
+        await seen.until(lambda: "pause" in seen.actions(), "events again", 20)
+
+
+async def test_ticks_keep_their_step_and_skip_what_a_slow_engine_overruns(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web", **{"workspace.id": "shop"})
+    scripted.add("db", **{"workspace.id": "shop"})
+    scripted.add("off", "exited", **{"workspace.id": "shop"})
+    async with watching(scripted.url, tmp_path, Pace(0.4, 60, 1)) as seen:
+
+        def ticks() -> list[Json]:
+            return seen.values(topics.DOCKER_STATS)
+
+        await seen.until(lambda: len(ticks()) >= 3, "ticks")
+        assert {len(tick["samples"]) for tick in ticks()} == {2}
+        assert scripted.calls["stats"] <= 2 * (len(ticks()) + 1), "one call for each running container and tick"
+        scripted.stats_delay_s = 0.6
+        await seen.until(lambda: seen.watch.shared.counts.total["ticks_skipped"] >= 2, "skipped ticks")
+        scripted.stats_delay_s = 0.0
+        count = len(ticks())
+        await seen.until(lambda: len(ticks()) > count + 1, "ticks again")
+        steps = {(b["tick_at_ns"] - a["tick_at_ns"]) / 4e8 for a, b in zip(ticks(), ticks()[1:], strict=False)}
+        assert all(abs(step - round(step)) < 0.1 and step > 0.9 for step in steps), steps
+
+
+async def test_a_container_in_anothers_network_namespace_reports_the_same_namespace(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    owner = scripted.add("db", **{"workspace.id": "dev"})
+    for name, network in (("app", f"container:{owner}"), ("alone", "bridge"), ("host", "host")):
+        scripted.containers[scripted.add(name, **{"workspace.id": "dev"})]["network"] = network
+    async with watching(scripted.url, tmp_path, Pace(0.5, 60, 1)) as seen:
+        await seen.until(lambda: seen.values(topics.DOCKER_STATS), "a tick")
+        samples = seen.values(topics.DOCKER_STATS)[0]["samples"]
+        namespace = {s["container_name"]: dict(zip(COLUMNS, unpack(s["counters"]), strict=True))["network_namespace"] for s in samples}
+        assert namespace["app"] == namespace["db"] != namespace["alone"]
+        assert namespace["host"] == 0
+        assert namespace["alone"] > 0
+
+
+async def test_nonsense_on_the_event_stream_goes_to_the_dead_letters_and_the_flow_goes_on(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.say_raw({"raw": "{broken"})
+        scripted.say_raw({"Type": "container", "Action": "start", "timeNano": -5, "secret": "hunter2"})
+        scripted.say("web", "pause")
+        await seen.until(lambda: seen.actions() == ["pause"], "the event after")
+        letters = seen.values(topics.DEAD_LETTERS)
+        assert [letter["stage"] for letter in letters] == ["producer", "producer"]
+        assert b"hunter2" not in b"".join(letter["value"] for letter in letters)
+
+
+async def test_a_rename_of_what_has_only_its_name_is_a_leave_and_a_join(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("old")
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.containers[container_id("old")]["name"] = "new"
+        message = scripted.say("old", "rename", oldName="/old")
+        message["Actor"]["Attributes"]["name"] = "new"
+        await seen.until(lambda: "rename" in seen.actions(), "the rename")
+        story = [(fact["workspace_id"], (fact["observation"] or {}).get("present")) for fact in seen.values(topics.DOCKER_EVENTS)[:3]]
+        assert story == [("old@laptop", False), ("new@laptop", True), ("new@laptop", None)]
+        await seen.until(lambda: len(seen.snapshots()) > 1, "a listing soon after")
+
+
+async def test_health_checks_are_no_activity_but_other_execs_are(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.containers[scripted.add("web")]["healthcheck"] = {"Test": ["CMD-SHELL", "curl -u me:hunter2 localhost"]}
+    async with watching(scripted.url, tmp_path) as seen:
+        for exec_id, command in (("e1", "/bin/sh -c curl -u me:hunter2 localhost"), ("e2", "psql --password=hunter2")):
+            scripted.say("web", f"exec_create: {command}", execID=exec_id)
+            scripted.say("web", f"exec_start: {command}", execID=exec_id)
+            scripted.say("web", "exec_die", execID=exec_id, exitCode="0")
+        await seen.until(lambda: "exec_die" in seen.actions(), "the user's exec")
+        assert {fact["engine_event"]["exec_id"] for fact in seen.facts()} == {"e2"}
+        assert seen.watch.shared.counts.total["skipped.health_exec"] == 3
+        assert all(b"hunter2" not in (record.value or b"") for record in seen.outlet.records)
+
+
+async def test_a_sync_request_is_answered_by_a_listing_that_names_it_once(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        now = seen.watch.shared.now_ns()
+        for request, expires in (("r1", now + HOUR_NS), ("r1", now + HOUR_NS), ("late", now - 1), ("r2", now + HOUR_NS)):
+            section = {"id": request, "workspace_id": "", "expires_at_ns": expires, "by": ""}
+            seen.watch.obey({"kind": "sync_request", "target": "*", "written_at_ns": now, "sync_request": section})
+        await seen.until(lambda: seen.snapshots()[-1]["request_id"] == "r2", "the answers")
+        assert [s["request_id"] for s in seen.snapshots() if s["request_id"]] == ["r1", "r2"]
+
+
+async def test_an_engine_that_invents_an_id_at_every_call_keeps_the_one_it_was_given(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    ids: list[str] = []
+
+    original = scripted.now_ns
+    scripted.now_ns = lambda: (setattr(scripted, "engine_id", f"id-{original()}"), original())[1]  # type: ignore[method-assign, func-returns-value]
+    for _ in range(2):
+        async with watching(scripted.url, tmp_path) as seen:
+            ids.append(seen.watch.shared.origin.engine_id)
+    assert ids[0] == ids[1]
