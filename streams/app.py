@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import faust
 
 from schemas import topics
+from schemas.alive import say_alive
 from schemas.journal import Journal
 from schemas.kafka import client_arguments
 from schemas.publish import Record
@@ -72,6 +74,7 @@ def embedded_lane(settings: Settings, plan: AppPlan, journal: Path) -> LaneSetti
         brokers=settings.brokers,
         partitions=settings.partitions,
         epoch=log.epoch,
+        alive=partial(say_alive, settings.data_dir, plan.name),
         commit_interval_s=_EMBEDDED_COMMIT_S,
         fetch_wait_ms=_EMBEDDED_FETCH_WAIT_MS,
         wire=wire,
@@ -85,6 +88,7 @@ def cluster_lane(settings: Settings, plan: AppPlan, epoch: int) -> LaneSettings:
         brokers=settings.brokers,
         partitions=settings.partitions,
         epoch=epoch,
+        alive=partial(say_alive, settings.data_dir, plan.name),
         commit_interval_s=plan.commit_interval_s,
         fetch_wait_ms=_CLUSTER_FETCH_WAIT_MS,
         options=_credentials(settings),

@@ -64,6 +64,7 @@ class LaneSettings:
         session_s: the group's session timeout, 6–10 s: half of it is the lease.
         fetch_wait_ms: longest wait of a fetch on the broker.
         instance_id: static membership: a restart within the session keeps its partitions; unset: none.
+        alive: called between commits: the worker comes round with its work.
         wire: set in an embedded tree.
         options: further Faust settings (credentials).
     """
@@ -77,6 +78,7 @@ class LaneSettings:
     session_s: float = 10.0
     fetch_wait_ms: int = 100
     instance_id: str | None = None
+    alive: Callable[[], None] = lambda: None
     wire: Wire | None = None
     options: dict[str, Any] = field(default_factory=dict)
 
@@ -227,6 +229,7 @@ class LaneApp(faust.App):
 
     async def commit_due(self) -> None:
         """Waits for the moment of the next commit."""
+        self.settings.alive()
         await asyncio.sleep(self.settings.commit_interval_s)
 
     async def finish(self) -> None:

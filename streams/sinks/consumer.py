@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -89,15 +89,24 @@ class SinkConsumer:
     Args:
         letters: takes dead letters; durable when it returns.
         prefix: of the topics.
+        alive: called after each fetch: the sink comes round with its work.
     """
 
     def __init__(
-        self, source: Source, sink: Sink, letters: Publisher, prefix: str, policy: Policy | None = None, cap: Cap | None = None
+        self,
+        source: Source,
+        sink: Sink,
+        letters: Publisher,
+        prefix: str,
+        policy: Policy | None = None,
+        cap: Cap | None = None,
+        alive: Callable[[], None] = lambda: None,
     ) -> None:
         self._source = source
         self._sink = sink
         self._letters = letters
         self._prefix = prefix
+        self._alive = alive
         self._policy = policy or Policy()
         self._waiting: list[Record] = []
         self._refused = DeadLetters("sink", prefix, self._waiting.append, cap)
@@ -139,6 +148,7 @@ class SinkConsumer:
             if wait_s <= 0:
                 return
             fetched = await self._source.fetch(wait_s, policy.records - count)
+            self._alive()
             if self._source.lost != lost:
                 # What was gathered comes again, to us or to the new owner; with what comes now it would not be contiguous.
                 lost, count, deadline = self._source.lost, 0, float("inf")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from functools import partial
 
+from schemas.alive import say_alive
 from schemas.settings import Settings
 from streams import migrate
 from streams.sinks.clickhouse import ClickHouseSink, connect
@@ -21,7 +23,8 @@ class SinkPart:
         self._sink = ClickHouseSink(migrate.address_of(settings))
         self._letters = letters(settings)
         source = WireSource(settings) if settings.journal else GroupSource(settings)
-        self.consumer = SinkConsumer(source, self._sink, self._letters, settings.topic_prefix, policy)
+        alive = partial(say_alive, settings.data_dir, "sink")
+        self.consumer = SinkConsumer(source, self._sink, self._letters, settings.topic_prefix, policy, alive=alive)
 
     async def prepare(self) -> None:
         """Makes sure that the archive is there; an embedded one is brought to this version.
