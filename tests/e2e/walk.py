@@ -15,6 +15,8 @@ MEMORY_EATER = ("sh", "-c", "x=wst; while :; do x=$x$x; done")
 class Walk:
     """Containers of some workspaces and what is done to them, by a seed.
 
+    A container may have ended by itself between a look and a deed: the engine's refusal is part of the walk.
+
     Args:
         engine: where.
         seed: the same seed does the same.
@@ -45,7 +47,7 @@ class Walk:
         """Leaves no container paused, so that the engine can be cleaned up."""
         for slot in self.names:
             if self._state(slot) == "paused":
-                self.engine.docker("unpause", self.names[slot])
+                self.engine.docker("unpause", self.names[slot], check=False)
 
     def _possible(self, slot: tuple[str, str]) -> list[Callable[[tuple[str, str]], None]]:
         state = self._state(slot)
@@ -82,36 +84,36 @@ class Walk:
         self.engine.docker("start", self.names[slot], check=False)
 
     def _stop(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("stop", "--time", "2", self.names[slot])
+        self.engine.docker("stop", "--time", "2", self.names[slot], check=False)
 
     def _kill(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("kill", self.names[slot])
+        self.engine.docker("kill", self.names[slot], check=False)
 
     def _restart(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("restart", "--time", "2", self.names[slot])
+        self.engine.docker("restart", "--time", "2", self.names[slot], check=False)
 
     def _pause(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("pause", self.names[slot])
+        self.engine.docker("pause", self.names[slot], check=False)
 
     def _unpause(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("unpause", self.names[slot])
+        self.engine.docker("unpause", self.names[slot], check=False)
 
     def _exec(self, slot: tuple[str, str]) -> None:
         self.engine.docker("exec", self.names[slot], "true", check=False)
 
     def _remove(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("rm", self.names.pop(slot))
+        self.engine.docker("rm", self.names.pop(slot), check=False)
 
     def _remove_by_force(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("rm", "--force", self.names.pop(slot))
+        self.engine.docker("rm", "--force", self.names.pop(slot), check=False)
 
     def _crash(self, slot: tuple[str, str]) -> None:
         """Its first process ends with a code of its own."""
-        self.engine.docker("rm", "--force", self.names.pop(slot))
+        self.engine.docker("rm", "--force", self.names.pop(slot), check=False)
         self._create(slot, start=True, command=("sh", "-c", "sleep 0.1; exit 3"))
         self.engine.docker("wait", self.names[slot])
 
     def _oom(self, slot: tuple[str, str]) -> None:
-        self.engine.docker("rm", "--force", self.names.pop(slot))
+        self.engine.docker("rm", "--force", self.names.pop(slot), check=False)
         self._create(slot, start=True, command=MEMORY_EATER, options=("--memory", "16m"))
         self.engine.docker("wait", self.names[slot])
