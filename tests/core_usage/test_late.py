@@ -46,7 +46,7 @@ def test_a_sample_belongs_to_the_hour_of_its_reading_and_hours_are_half_open() -
 def test_a_tick_that_straddles_an_hour_is_split_by_the_time_of_each_reading() -> None:
     log = Log(Policy(hour_every_ns=1))
     log.read(HOUR_S - 10, a=used(HOUR_S - 10, 0), b=used(HOUR_S - 10, 0))
-    log.read(HOUR_S, a=used(HOUR_S - 0.1, 1), b=used(HOUR_S + 0.1, 2))
+    log.read(HOUR_S, a=used(HOUR_S - 0.1, 1), b=used(HOUR_S, 2))
     assert (hour(log)["cpu_core_ns"], hour(log, 1)["cpu_core_ns"]) == (10**9, 2 * 10**9)
     assert (hour(log)["tick_count"], hour(log, 1)["tick_count"]) == (1, 1)
 
