@@ -1,0 +1,162 @@
+"""The commands: one line and a fix where an engine is out of reach, a clean and quick end, no second producer."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from producers.control import JournalControl, control_record
+from schemas.journal import Journal
+from tests.platform.process import free_port, wait_until
+from tests.producers.scripted import ScriptedEngine, scripted_engine
+
+
+@pytest.fixture
+def scripted() -> Iterator[ScriptedEngine]:
+    with scripted_engine() as engine:
+        engine.add("web")
+        yield engine
+
+
+def command(*arguments: str, data: Path, **settings: str) -> subprocess.Popen[str]:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("WST_", "DOCKER_"))}
+    env |= {"WST_DATA_DIR": str(data), "WST_JOURNAL": str(data / "journal.sqlite"), **settings}
+    line = [sys.executable, "-m", "schemas.wst", *arguments]
+    return subprocess.Popen(line, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2])
+
+
+def watches(process: subprocess.Popen[str]) -> None:
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    assert "watching the engine" in line, line
+
+
+def test_an_engine_that_is_not_there_is_one_line_with_the_fix_and_exit_3(tmp_path: Path) -> None:
+    for url in (f"unix://{tmp_path}/none.sock", f"tcp://127.0.0.1:{free_port()}"):
+        process = command("producer", data=tmp_path, WST_ENGINES=url)
+        _, error = process.communicate(timeout=30)
+        assert process.returncode == 3
+        assert error.count("\n") == 1
+        assert url in error
+        assert "start Docker" in error
+
+
+def test_an_engine_that_is_silent_is_one_line_with_the_fix_and_exit_3(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "s.sock"))
+        silent.listen()
+        process = command("producer", data=tmp_path, WST_ENGINES=f"unix://{tmp_path}/s.sock")
+        _, error = process.communicate(timeout=30)
+    assert process.returncode == 3
+    assert error.count("\n") == 1
+    assert "silent" in error
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("fault", [None, "hang"])
+def test_a_signal_ends_it_cleanly_within_two_seconds_even_when_the_engine_hangs(
+    scripted: ScriptedEngine, tmp_path: Path, number: signal.Signals, fault: str | None
+) -> None:
+    process = command("producer", data=tmp_path, WST_ENGINES=scripted.url, WST_COLLECT_INTERVAL="1", WST_SYNC_INTERVAL="1")
+    watches(process)
+    wait_until(lambda: scripted.calls["list"] > 0, "a listing")
+    scripted.fault = fault
+    if fault:
+        calls = scripted.calls["info"]
+        wait_until(lambda: scripted.calls["info"] > calls, "a call that hangs")
+    began = time.monotonic()
+    process.send_signal(number)
+    _, error = process.communicate(timeout=10)
+    assert time.monotonic() - began < 2
+    assert process.returncode == 0
+    assert "Traceback" not in error
+
+
+def test_a_second_producer_of_a_data_directory_is_refused(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    first = command("producer", data=tmp_path, WST_ENGINES=scripted.url)
+    watches(first)
+    second = command("producer", data=tmp_path, WST_ENGINES=scripted.url)
+    _, error = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert "another producer uses the data directory" in error
+    first.terminate()
+    assert first.wait(5) == 0
+
+
+def test_a_second_live_producer_of_an_engine_is_refused_and_a_successor_is_not(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    journal = str(tmp_path / "journal.sqlite")
+    first = command("producer", data=tmp_path / "a", WST_ENGINES=scripted.url, WST_JOURNAL=journal)
+    watches(first)
+    wait_until(lambda: scripted.calls["list"] > 0, "a listing")
+    second = command("producer", data=tmp_path / "b", WST_ENGINES=scripted.url, WST_JOURNAL=journal)
+    _, error = second.communicate(timeout=20)
+    assert second.returncode == 1
+    assert "another producer" in error.splitlines()[-1]
+    first.terminate()
+    assert first.wait(5) == 0
+    listings = scripted.calls["list"]
+    third = command("producer", data=tmp_path / "b", WST_ENGINES=scripted.url, WST_JOURNAL=journal)
+    watches(third)
+    wait_until(lambda: scripted.calls["list"] > listings, "it lists")
+    third.terminate()
+    assert third.wait(5) == 0
+
+
+def test_two_engines_of_one_name_are_refused(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    with scripted_engine() as other:
+        other.engine_id = "OTHER"
+        process = command("producer", data=tmp_path, WST_ENGINES=f"{scripted.url},{other.url}")
+        _, error = process.communicate(timeout=20)
+    assert process.returncode == 2
+    assert "two engines are called scripted" in error.splitlines()[-1]
+
+
+def test_an_interval_and_a_sync_request_reach_it_through_the_journal(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite", 4)
+    now = time.time_ns()
+    journal.append([control_record("wst.", "*", "interval", {"name": "sync", "interval_ms": 500}, now)])
+    process = command("producer", data=tmp_path, WST_ENGINES=scripted.url, WST_SYNC_INTERVAL="1h")
+    watches(process)
+    wait_until(lambda: scripted.calls["list"] >= 4, "the interval asked for before its start holds")
+    request = {"id": "r1", "workspace_id": "", "expires_at_ns": now + 10**12, "by": "me"}
+    journal.append([control_record("wst.", "SCRIPTED", "sync_request", request, now)])
+    wait_until(
+        lambda: any(b"r1" in (e.record.value or b"") and e.record.topic.endswith("snapshots") for e in journal.read(0, 9_999)), "an answer"
+    )
+    process.terminate()
+    assert process.wait(5) == 0
+    journal.close()
+
+
+async def test_the_control_records_are_read_from_the_first_on_with_a_mark_between_old_and_new(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path, 4)
+    for number in range(3):
+        journal.append([control_record("wst.", f"e{number}", "interval", {"name": "sync", "interval_ms": number}, number)])
+    reader = JournalControl(path, 4, "wst.").read()
+    old = [await anext(reader) for _ in range(4)]
+    assert sorted(record["target"] for record in old if record) == ["e0", "e1", "e2"]
+    assert old[3] is None
+    journal.append([control_record("wst.", "e9", "interval", {"name": "sync", "interval_ms": 9}, 9)])
+    new = await anext(reader)
+    assert new is not None
+    assert new["target"] == "e9"
+    await reader.aclose()  # type: ignore[attr-defined]
+    journal.close()
+
+
+def test_the_bundled_recording_plays_into_the_journal(tmp_path: Path) -> None:
+    process = command("play", "--once", "--speed", "200", data=tmp_path)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == 0, error
+    journal = Journal(tmp_path / "journal.sqlite", 4)
+    assert len(journal.read(0, 10_000)) > 200
+    journal.close()
