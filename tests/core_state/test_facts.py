@@ -108,3 +108,11 @@ def test_the_first_fact_may_come_from_any_epoch() -> None:
     assert changes[0].id == f"state.5.3.{WORKSPACE}", "a higher epoch passes, whatever its offset"
     _, changes = workspace.fold(state, parse_fact(event("start", 3)), Position(4, 0, 99))
     assert changes == [], "a lower one is over"
+
+
+def test_a_position_folded_before_is_not_even_looked_at() -> None:
+    tally: dict[str, int] = {}
+    state = workspace.initial(WORKSPACE)
+    for position in (Position(1, 0, 5), Position(1, 0, 5), Position(1, 0, 4), Position(1, 0, 6)):
+        state, _ = workspace.fold(state, parse_fact(event("start", 1)), position, tally)
+    assert tally == {"applied": 1, "folded_before": 2, "repeated": 1}

@@ -87,6 +87,12 @@ def test_an_oom_survived_is_over_when_nothing_more_happens_for_ten_minutes() -> 
     assert workspace.told()[-1] == "recovery oom"
 
 
+def test_another_engines_clock_ends_nothing_by_time() -> None:
+    workspace = folded(*UP, event("start", 1, "db", engine_id="engine-2", engine_name="desk"), event("oom", 4))
+    workspace.add(event("exec_start", 90_000, "db", engine_id="engine-2", engine_name="desk"))
+    assert workspace.record["condition"] == "failing"
+
+
 def test_an_oom_that_only_the_inspect_knows_changes_the_reason_of_the_end() -> None:
     # die(137)@4 → killed from outside;  inspect: OOMKilled → out of memory
     workspace = folded(*UP, event("die", 4, exit_code=137))
@@ -313,6 +319,20 @@ def test_an_inspect_of_a_run_that_is_over_says_nothing_of_the_next() -> None:
     assert (web.oom_killed, web.error, web.started_at_ns, web.long_running) == (False, None, at(3), True)
 
 
+def test_an_inspect_made_while_it_ran_says_nothing_of_its_end() -> None:
+    # inspect@1 (running, exit code 0 as engines say then) is folded after die(3)@5
+    workspace = folded(*UP, event("die", 5, exit_code=3), inspected(1, started_at_ns=at(0.9), exit_code=0, restart_count=2))
+    web = workspace.container()
+    assert (web.exit_code, web.exit_reason, web.restart_count) == (3, "exit code 3 after 4 s", 2)
+
+
+def test_older_details_do_not_replace_newer_ones() -> None:
+    workspace = folded(*UP, event("update", 9), inspected(9, started_at_ns=at(0.9), restart_policy="always"))
+    workspace.add(inspected(1, started_at_ns=at(0.9), restart_policy="no"))
+    assert workspace.container().restart_policy == "always"
+    assert workspace.tally["late"] == 1
+
+
 def test_details_may_come_after_later_signs_of_activity() -> None:
     workspace = folded(*UP, event("exec_start", 2))
     workspace.add(inspected(1, started_at_ns=at(0.9), restart_policy="always"))
@@ -373,8 +393,8 @@ def test_degraded_while_only_some_of_the_long_running_containers_run() -> None:
     assert workspace.record["reason"] == "db should run; web runs"
     workspace.add(event("start", 3, "db"))
     assert workspace.record["condition"] == "ok"
-    workspace.add(event("kill", 4, "db", signal=15), event("die", 5, "db", exit_code=143))
-    assert workspace.record["condition"] == "degraded"
+    workspace.add(event("kill", 4, "db", signal=15), event("die", 5, "db", exit_code=0))
+    assert workspace.record["condition"] == "degraded", "it did not finish, it was stopped"
 
 
 def test_a_task_that_is_done_degrades_nothing() -> None:
