@@ -162,6 +162,18 @@ class TestAClockThatRunsBackward:
         log.records += publish_owed(log.state, NOON_MS + 10**9)
         assert without_final(windows(log.records)) == recomputed(log.records)
 
+    def test_does_not_open_again_what_was_final(self) -> None:
+        log = Log(Policy(hour_every_ns=1))
+        steady(log, HOUR_S - 60, HOUR_S + 120)
+        assert hour(log)["final"]
+        again = [
+            window
+            for second in (600, 610)
+            for record in log.fold(tick(second, {"b": counters(second)}, generation=1))
+            for window in record["windows"]
+        ]
+        assert [window["final"] for window in again if window["start_ms"] == NOON_MS] == [True]
+
     def test_finds_hours_that_have_left_refused(self) -> None:
         log = Log()
         steady(log, 0, 100)
