@@ -149,11 +149,13 @@ def _raise_plainly(task: asyncio.Future[None]) -> None:
 
 async def _obey(control: Control, watches: Sequence[EngineWatch], read: asyncio.Event) -> None:
     async for record in control.read():
+        for watch in watches:
+            if record is None:
+                watch.go_live()
+            else:
+                watch.obey(record)
         if record is None:
             read.set()
-            continue
-        for watch in watches:
-            watch.obey(record)
 
 
 async def _end(watches: Sequence[EngineWatch], outlet: Outlet) -> None:
@@ -161,7 +163,7 @@ async def _end(watches: Sequence[EngineWatch], outlet: Outlet) -> None:
     try:
         async with asyncio.timeout(_GOODBYE_S):
             for watch in watches:
-                await watch.say_alive(0)
+                await watch.say_goodbye()
     except TimeoutError:
         _log.info("no goodbye: the journal is busy")
     for watch in watches:

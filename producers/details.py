@@ -61,7 +61,7 @@ class DetailCalls:
         known = shared.registry.get(container_id)
         if known is None:
             return
-        heard = known.state_events
+        heard = known.detail_events
         try:
             answer = await shared.calls.inspect(container_id)
             if answer is None:
@@ -77,7 +77,7 @@ class DetailCalls:
             known = shared.registry.get(container_id)
             if known is None:
                 return
-            if known.state_events != heard:
+            if known.detail_events != heard:
                 # The answer lies between events: whatever it shows, the next one shows better.
                 known.details = details
                 self.due(container_id)

@@ -32,7 +32,7 @@ class Known:
         listed_state: state in the last listing; None: not listed yet, or events have changed it since.
         last_event_ns: time of its last event, engine's clock, ns since the Unix epoch; 0: none heard.
         last_state_event_ns: time of its last event that may change what a listing shows.
-        state_events: how many of those were heard.
+        detail_events: how many came after which an inspect shows something new.
     """
 
     who: Who
@@ -44,7 +44,7 @@ class Known:
     running: bool = False
     last_event_ns: int = 0
     last_state_event_ns: int = 0
-    state_events: int = 0
+    detail_events: int = 0
 
     def inspected(self, details: Details) -> None:
         """Takes in what an inspect showed."""
@@ -81,13 +81,13 @@ class Registry:
         known.last_event_ns = max(known.last_event_ns, time_ns)
         if action in STATE_ACTIONS:
             known.last_state_event_ns = max(known.last_state_event_ns, time_ns)
-            known.state_events += 1
             known.running = _RUNS_AFTER.get(action, known.running)
             known.state = _STATE_AFTER.get(action, known.state)
             if action not in ("kill", "health_status"):
                 known.listed_state = None
         if action in DETAIL_ACTIONS:
             known.stale = True
+            known.detail_events += 1
         if action == "start":
             known.started_at_ns = ABSENT
         if action == "destroy":

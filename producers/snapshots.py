@@ -47,11 +47,11 @@ class Inspected:
     """An inspect made for a sync.
 
     Attributes:
-        state_events: events heard of the container before the call: after another one the answer is stale.
+        detail_events: events heard of the container before the call: after another one the answer is stale.
     """
 
     details: Details
-    state_events: int
+    detail_events: int
 
 
 class SyncLoop:
@@ -191,7 +191,7 @@ class SyncLoop:
     async def _inspect(self, container_id: str) -> Inspected | None:
         shared = self._shared
         known = shared.registry.get(container_id)
-        heard = known.state_events if known else 0
+        heard = known.detail_events if known else 0
         try:
             answer = await shared.calls.inspect(container_id)
             if answer is None:
@@ -217,7 +217,7 @@ class SyncLoop:
             settled = known is None or known.last_state_event_ns < listed_at_ns - _HAIR_NS
             known = registry.listed(entry, settled=settled)
             inspect = inspects.get(container_id)
-            if inspect is not None and inspect.state_events == known.state_events:
+            if inspect is not None and inspect.detail_events == known.detail_events:
                 known.inspected(inspect.details)
             entries.append(
                 {

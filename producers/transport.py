@@ -50,11 +50,11 @@ class Transport:
     def connect(self) -> HTTPConnection:
         """A new connection, not opened yet."""
         connection: HTTPConnection = self._pool._new_conn()  # the pool's public calls wait for the answer
-        connection.timeout = self._timeout_s
         return connection
 
     def get(self, connection: HTTPConnection, path: str, *, preload: bool = True) -> None:
         """Writes a request; the answer is the caller's to read."""
+        connection.timeout = self._timeout_s
         connection.request("GET", self._prefix + path, preload_content=preload)
 
     def send(self, path: str) -> Request:
@@ -107,8 +107,7 @@ class Request:
         try:
             if self._failure is not None:
                 raise self._failure
-            if self._connection.sock is not None:
-                self._connection.sock.settimeout(max(timeout_s, 0.001))
+            self._connection.timeout = max(timeout_s, 0.001)  # getresponse sets it on the socket
             response = self._connection.getresponse()
         except BaseException:
             self._connection.close()

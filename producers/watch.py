@@ -87,16 +87,19 @@ class EngineWatch:
         self.events = EventLoop(self.shared, lambda cause: self.syncs.want(Wanted(cause)))
         self._began_ns = self.shared.now_ns()
         self._first_here = False
+        self._live = self._ran = False
+        self._others: dict[str, Json] = {}
         self._answered: set[str] = set()
 
     async def run(self) -> None:
         """Watches until cancelled."""
+        self._ran = True
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.events.run(), name="events")
             tasks.create_task(self.syncs.run(self.events), name="syncs")
             tasks.create_task(self.stats.run(), name="stats")
             tasks.create_task(self._say_for_ever(), name="counts")
-            tasks.create_task(self._live(), name="alive")
+            tasks.create_task(self._stay_alive(), name="alive")
 
     def close(self) -> None:
         """Lets go of the engine."""
@@ -108,13 +111,18 @@ class EngineWatch:
             await asyncio.sleep(_SAY_EVERY_S)
             self.shared.counts.say()
 
-    async def _live(self) -> None:
+    async def _stay_alive(self) -> None:
         while True:
-            await self.say_alive(_ALIVE_EVERY_S)
+            await self._say_alive(_ALIVE_EVERY_S)
             self.shared.store.say_alive()
             await asyncio.sleep(_ALIVE_EVERY_S)
 
-    async def say_alive(self, for_s: float) -> None:
+    async def say_goodbye(self) -> None:
+        """Tells a successor that it need not wait."""
+        if self._ran:
+            await self._say_alive(0)
+
+    async def _say_alive(self, for_s: float) -> None:
         """Tells other producers that this engine is watched; for 0 s: no longer."""
         origin = self.shared.origin
         section = {
@@ -136,19 +144,36 @@ class EngineWatch:
             return
         section = record.get(record["kind"]) or {}
         if record["kind"] == "producer":
-            self._meet(section, record["written_at_ns"])
+            self._meet(record)
         elif record["kind"] == "interval":
             self._set_interval(section["name"], section["interval_ms"] / 1000)
         elif record["kind"] == "sync_request" and section["id"] not in self._answered:
             self._answered.add(section["id"])
             self.syncs.want(Wanted("request", section["id"], section["expires_at_ns"]))
 
-    def _meet(self, section: Json, written_at_ns: int) -> None:
+    def go_live(self) -> None:
+        """All earlier control records are read: whoever has not said goodbye is still here.
+
+        Raises:
+            Refused: another producer watches the engine.
+        """
+        self._live = True
+        for record in self._others.values():
+            self._judge(record)
+
+    def _meet(self, record: Json) -> None:
+        producer_id = record["producer"]["producer_id"]
+        if producer_id == self.shared.origin.producer_id:
+            self._first_here = self._first_here or record["written_at_ns"] >= self._began_ns
+        elif self._live:
+            self._judge(record)
+        else:
+            self._others[producer_id] = record
+
+    def _judge(self, record: Json) -> None:
         """Two producers of one engine read the same topic, so both agree on who was first: the other goes."""
-        if section["producer_id"] == self.shared.origin.producer_id:
-            self._first_here = self._first_here or written_at_ns >= self._began_ns
-            return
-        alive_until_ns = written_at_ns + 3 * section["interval_ms"] * 1_000_000
+        section = record["producer"]
+        alive_until_ns = record["written_at_ns"] + 3 * section["interval_ms"] * 1_000_000
         if section["interval_ms"] == 0 or alive_until_ns < self.shared.now_ns():
             return
         if self._first_here:
