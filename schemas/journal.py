@@ -151,6 +151,11 @@ class Journal:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
         return int(row[0]) if row else 0
 
+    def last_seq_of(self, topic: str, partition: int) -> int:
+        """Number of the last record that a partition has; 0 without one."""
+        row = self._db.execute("SELECT max(seq) FROM records WHERE topic = ? AND partition = ?", (topic, partition)).fetchone()
+        return int(row[0] or 0)
+
     def data_version(self) -> int:
         """Changes whenever another process has changed the file: a cheap look for news."""
         return int(self._db.execute("PRAGMA data_version").fetchone()[0])

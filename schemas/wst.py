@@ -44,7 +44,7 @@ class Commands(click.Group):
         try:
             command = entry.load()
         except ModuleNotFoundError as error:
-            return _unavailable(cmd_name, _missing(entry, error))
+            return _unavailable(cmd_name, _missing(error))
         if not isinstance(command, click.Command):
             raise TypeError(f"the entry point {entry.name} = {entry.value} is no click command")
         return command
@@ -72,8 +72,8 @@ def _summary(entry: EntryPoint) -> str | None:
     raise TypeError(f"the entry point {entry.name} = {entry.value} is no function of its module")
 
 
-def _missing(entry: EntryPoint, error: ModuleNotFoundError) -> str:
-    """What to install for a command whose module cannot be imported."""
+def _missing(error: ModuleNotFoundError) -> str:
+    """What is missing and how to get it."""
     package = (error.name or "?").split(".")[0]
     if package in ("schemas", "producers", "streams"):
         return f"this installation lacks {error.name}; install it again: pip install workspace-status"
@@ -124,7 +124,7 @@ def _explain(error: Exception) -> tuple[str, int]:
         case click.ClickException():
             return error.format_message(), error.exit_code
         case ModuleNotFoundError():
-            return f"the package {error.name} is missing: pip install 'workspace-status[embedded]'", 2
+            return f"not all is installed: {_missing(error)}", 2
     return f"a fault of wst itself: {type(error).__name__}: {error} (WST_DEBUG=1 shows where)", 1
 
 

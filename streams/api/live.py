@@ -16,6 +16,7 @@ from schemas.codec import Undecodable
 from schemas.errors import Unreachable
 from schemas.kafka import client_arguments
 from schemas.settings import Settings
+from streams.api.begin import begin_of
 from streams.api.recent import RecentEvents
 from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
@@ -26,8 +27,6 @@ from streams.sinks.rows import arrived
 
 _log: Final = logging.getLogger("wst.api")
 
-#: A container without a sample in so long has none worth showing at a start.
-_USAGE_MS: Final = 300_000
 _POLL_MS: Final = 200
 
 
@@ -46,6 +45,8 @@ class Live:
         self._settings = settings
         self._archive = archive
         self._consumer: AIOKafkaConsumer | None = None
+        self._begin = begin_of(settings)
+        self._goals: dict[TopicPartition, int] = {}
         self._positions: dict[TopicPartition, int] = {}
         self.states = StateView()
         self.usage = UsageView()
@@ -68,18 +69,27 @@ class Live:
         if self._archive is not None:
             for record in await self._archive.states():
                 self.states.apply(record["workspace_id"], record, position_of(record))
+        consumer = AIOKafkaConsumer(
+            **client_arguments(self._settings),
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            # A produce does not wake a waiting fetch on the embedded broker.
+            fetch_max_wait_ms=20 if self._settings.journal else 500,
+        )
         try:
-            consumer = await self._open()
-        except (KafkaError, OSError) as error:
-            raise Unreachable(f"no Kafka broker answers at {self._settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
-        try:
-            ends = await consumer.end_offsets(await self._place(consumer))
+            await consumer.start()
+            self._consumer = consumer
+            await self._place(consumer)
+            quiet_since = time.monotonic()
             while True:
                 fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
                 for partition, records in fetched.items():
                     self._take_all(partition, records)
-                if not self.loaded.is_set() and await self._is_through(consumer, ends):
+                quiet_since = time.monotonic() if fetched else quiet_since
+                if not self._goals or time.monotonic() - quiet_since > self._begin.quiet_s:
                     self.loaded.set()
+        except (KafkaError, OSError) as error:
+            raise Unreachable(f"no Kafka broker answers at {self._settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
         finally:
             await consumer.stop()
 
@@ -95,49 +105,17 @@ class Live:
             lags[partition.topic] = lags.get(partition.topic, 0) + behind
         return lags
 
-    async def _open(self) -> AIOKafkaConsumer:
-        self._consumer = AIOKafkaConsumer(
-            **client_arguments(self._settings),
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            # A produce does not wake a waiting fetch on the embedded broker.
-            fetch_max_wait_ms=20 if self._settings.journal else 500,
-        )
-        await self._consumer.start()
-        return self._consumer
-
-    async def _place(self, consumer: AIOKafkaConsumer) -> list[TopicPartition]:
-        """Assigns all partitions and goes to where each is needed; returns those of the states."""
-        known = await consumer.topics()
-        missing = [name for name in self._take if name not in known]
-        if missing and not self._settings.journal:
-            raise Unreachable(f"Kafka at {self._settings.brokers} has no topic {missing[0]}", "run `wst topics apply`")
+    async def _place(self, consumer: AIOKafkaConsumer) -> None:
+        await consumer.topics()
         assigned = [
             TopicPartition(name, number)
             for name in self._take
             for number in sorted(consumer.partitions_for_topic(name) or range(self._settings.partitions))
         ]
         consumer.assign(assigned)
-        if not self._settings.journal:
-            await self._skip_the_past(consumer, assigned)
-        return [partition for partition in assigned if partition.topic.endswith(topics.WORKSPACE_STATE.name)]
-
-    async def _skip_the_past(self, consumer: AIOKafkaConsumer, assigned: list[TopicPartition]) -> None:
-        """In a cluster states are read whole, samples from some minutes ago, events from now."""
-        begin_ms = int(time.time() * 1000) - _USAGE_MS
-        usage = [partition for partition in assigned if partition.topic.endswith(topics.WORKSPACE_USAGE.name)]
-        events = [partition for partition in assigned if partition.topic.endswith(topics.WORKSPACE_CHANGES.name)]
-        found = await consumer.offsets_for_times(dict.fromkeys(usage, begin_ms))
-        ends = await consumer.end_offsets([*usage, *events])
-        for partition in [*usage, *events]:
-            at = found.get(partition)
-            consumer.seek(partition, at.offset if at is not None else ends[partition])
-
-    async def _is_through(self, consumer: AIOKafkaConsumer, ends: dict[TopicPartition, int]) -> bool:
-        for partition, end in ends.items():
-            if self._positions.get(partition, 0) < end and await consumer.position(partition) < end:
-                return False
-        return True
+        await self._begin.place(consumer, assigned)
+        states = [partition for partition in assigned if partition.topic == topics.WORKSPACE_STATE.full(self._settings.topic_prefix)]
+        self._goals = await self._begin.goals(consumer, states)
 
     def _take_all(self, partition: TopicPartition, records: list[ConsumerRecord[bytes, bytes]]) -> None:
         take = self._take[partition.topic]
@@ -148,6 +126,8 @@ class Live:
                 self.skipped += 1
                 _log.warning("skipped %s[%d]@%d: %s", partition.topic, partition.partition, record.offset, error)
         self._positions[partition] = records[-1].offset + 1
+        if partition in self._goals and self._begin.behind(records[-1]) >= self._goals[partition]:
+            del self._goals[partition]
 
     def _take_state(self, record: ConsumerRecord[bytes, bytes]) -> None:
         self.states.apply_message(record.key, record.value, record.headers)

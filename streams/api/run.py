@@ -35,12 +35,13 @@ async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
         WstError: the broker or the archive is out of reach, or the sink cannot go on.
     """
     guard = guard_of(settings)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     listening = listen(settings.api_host, settings.api_port)
     if sink is not None:
         await sink.prepare()
+    # Until here a signal ends the process at once: opening an archive may take seconds, and may be cut off anywhere.
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     archive = ClickHouseArchive(archive_address(settings))
     live = Live(settings, archive if settings.journal else None)
     app = make_app(live, archive, guard, lambda: _health(settings, sink))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from typing import Final
@@ -9,7 +10,7 @@ from typing import Final
 from schemas.errors import SettingError
 from schemas.journal import Journal
 from schemas.settings import Settings
-from streams.embedded.broker import PARTITIONS, Broker
+from streams.embedded.broker import Wire, start_cluster
 from streams.embedded.pruning import Pruner
 from streams.embedded.readers import STORES, keep_ms, readers_by_topic
 from streams.embedded.relay import Relay
@@ -21,7 +22,7 @@ READY: Final = "wst-ready "
 
 
 def run_broker(settings: Settings) -> None:
-    """Serves until SIGTERM or SIGINT; says its address in the line `wst-ready HOST:PORT`.
+    """Serves until SIGTERM or SIGINT, then ends the process; says its address in the line `wst-ready HOST:PORT`.
 
     Raises:
         SettingError: there is no journal to serve from, or one with other partitions.
@@ -32,20 +33,22 @@ def run_broker(settings: Settings) -> None:
     stopping: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda received, _frame: stopping.append(received))
-    journal = Journal(settings.journal, PARTITIONS)
+    journal = Journal(settings.journal, settings.partitions)
     for consumer, store in STORES.items():
         if not (settings.data_dir / store).exists():
             journal.forget_cursors(consumer)
     readers = readers_by_topic(settings.topic_prefix)
-    broker = Broker(readers)
-    relay = Relay(journal, readers, broker.send)
+    bootstrap = start_cluster(readers, settings.partitions)
+    wire = Wire(bootstrap)
+    relay = Relay(journal, readers, wire.send)
     pruner = Pruner(journal, relay, keep_ms(settings.topic_prefix))
-    print(f"{READY}{broker.bootstrap}", flush=True)  # noqa: T201  # the supervisor reads it
+    print(f"{READY}{bootstrap}", flush=True)  # noqa: T201  # the supervisor reads it
     while not stopping:
         moved = relay.step()
-        broker.serve()
+        wire.serve()
         pruner.tick(time.monotonic())
         if not moved:
             time.sleep(_WAIT_S)
-    broker.close()
     journal.close()
+    # What is still queued for the wire is in the journal; waiting for librdkafka's threads would only hold up an end.
+    os._exit(0)

@@ -155,9 +155,11 @@ def test_a_million_facts_in_the_journal_do_not_slow_a_start(journal: Path) -> No
             log.set_cursor(name, TOPIC, partition, 999_990)
     broker = BrokerProcess(journal)
     reader = Reader(journal, "state")
-    asyncio.run(asyncio.wait_for(reader.read(broker.bootstrap, lambda: reader.count >= 11), 10))
+    asyncio.run(asyncio.wait_for(reader.read(broker.bootstrap, lambda: reader.count >= 11), 60))
+    # Its own work, whatever else the machine does; reading the journal through would take ten times as much.
+    spent_s = sum(psutil.Process(broker.pid).cpu_times()[:2])
     broker.kill()
-    assert broker.ready_after_s < 2.0
+    assert spent_s < 1.0
     assert [position for have in reader.have.values() for position, _ in have if position < 999_990] == []
 
 

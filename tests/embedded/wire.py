@@ -33,13 +33,11 @@ class BrokerProcess:
             for store in STORES.values():
                 (journal.parent / store).touch()
             environment = os.environ | {"WST_JOURNAL": str(journal), "WST_DATA_DIR": str(journal.parent)}
-        self.started_s = time.monotonic()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "schemas.wst", "broker"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        self.ready_after_s = time.monotonic() - self.started_s
         assert line.startswith("wst-ready "), line + self._process.communicate()[1]
         self.bootstrap = line.split()[1]
         self.pid = self._process.pid

@@ -34,6 +34,7 @@ def test_what_was_appended_is_read_back_in_order_also_by_another_process(tmp_pat
     assert [entry.record for entry in entries] == records
     assert [entry.seq for entry in journal.read(3, 2)] == [4, 5]
     assert [entry.seq for entry in journal.read_partition("wst.dead.letters", 0, 0, 9)] == [11]
+    assert (journal.last_seq_of("wst.dead.letters", 0), journal.last_seq_of("wst.dead.letters", 1), journal.last_seq()) == (11, 0, 11)
 
 
 @given(st.binary(min_size=0, max_size=50), st.integers(1, 64))

@@ -1,0 +1,112 @@
+"""Where a live view begins to read, and when it has what was known at its start: in a cluster, and on the embedded wire."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Final, Protocol
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from schemas import topics
+from schemas.errors import Unreachable
+from schemas.journal import Journal
+from schemas.settings import Settings
+
+#: A container without a sample in so long has none worth showing at a start.
+_USAGE_MS: Final = 300_000
+#: Reader whose cursor says what the embedded archive has; the broker's header with a record's number in the journal.
+_SINK: Final = "sink"
+_POSITION: Final = "wst-position"
+
+
+class Begin(Protocol):
+    """How to begin.
+
+    Attributes:
+        quiet_s: after so long without any record the goals count as reached.
+    """
+
+    quiet_s: float
+
+    async def place(self, consumer: AIOKafkaConsumer, assigned: list[TopicPartition]) -> None:
+        """Goes to where each partition is needed from.
+
+        Raises:
+            Unreachable: a topic is missing.
+        """
+
+    async def goals(self, consumer: AIOKafkaConsumer, states: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Behind which record each of these partitions has what was known at the start; those that have it are left out."""
+
+    def behind(self, record: ConsumerRecord[bytes, bytes]) -> int:
+        """The place behind a record, in the measure of the goals."""
+
+
+def begin_of(settings: Settings) -> Begin:
+    """What fits the settings."""
+    return BeginOnWire(settings, settings.journal) if settings.journal else BeginInCluster(settings)
+
+
+class BeginInCluster:
+    """States are read whole, samples from some minutes ago, events from now."""
+
+    #: Compaction may have removed a partition's very last record, a tombstone: its end is then never reached.
+    quiet_s = 3.0
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    async def place(self, consumer: AIOKafkaConsumer, assigned: list[TopicPartition]) -> None:
+        """Goes to where each partition is needed from."""
+        known = await consumer.topics()
+        missing = sorted({partition.topic for partition in assigned} - known)
+        if missing:
+            raise Unreachable(f"Kafka at {self._settings.brokers} has no topic {missing[0]}", "run `wst topics apply`")
+        usage = [partition for partition in assigned if partition.topic.endswith(topics.WORKSPACE_USAGE.name)]
+        events = [partition for partition in assigned if partition.topic.endswith(topics.WORKSPACE_CHANGES.name)]
+        found = await consumer.offsets_for_times(dict.fromkeys(usage, int(time.time() * 1000) - _USAGE_MS))
+        ends = await consumer.end_offsets([*usage, *events])
+        for partition in [*usage, *events]:
+            at = found.get(partition)
+            consumer.seek(partition, at.offset if at is not None else ends[partition])
+
+    async def goals(self, consumer: AIOKafkaConsumer, states: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """The ends of the log as they are now, where anything is before them."""
+        begins, ends = await consumer.beginning_offsets(states), await consumer.end_offsets(states)
+        return {partition: end for partition, end in ends.items() if end > begins[partition]}
+
+    def behind(self, record: ConsumerRecord[bytes, bytes]) -> int:
+        """The next offset."""
+        return int(record.offset) + 1
+
+
+class BeginOnWire:
+    """All is read from the wire's beginning: it holds what the archive lacks. The goal is the journal's end."""
+
+    quiet_s = float("inf")
+
+    def __init__(self, settings: Settings, journal: Path) -> None:
+        self._settings = settings
+        self._path = journal
+
+    async def place(self, consumer: AIOKafkaConsumer, assigned: list[TopicPartition]) -> None:
+        """The beginning is where a consumer without a group begins."""
+
+    async def goals(self, consumer: AIOKafkaConsumer, states: list[TopicPartition]) -> dict[TopicPartition, int]:
+        """Numbers behind the last record of each partition, where the archive does not have it yet."""
+        return await asyncio.to_thread(self._goals, states)
+
+    def _goals(self, states: list[TopicPartition]) -> dict[TopicPartition, int]:
+        journal = Journal(self._path, self._settings.partitions)
+        try:
+            archived = {(cursor.topic, cursor.partition): cursor.next_seq for cursor in journal.cursors() if cursor.consumer == _SINK}
+            ends = {partition: journal.last_seq_of(*partition) + 1 for partition in states}
+        finally:
+            journal.close()
+        return {partition: end for partition, end in ends.items() if end > max(1, archived.get(tuple(partition), 1))}
+
+    def behind(self, record: ConsumerRecord[bytes, bytes]) -> int:
+        """The number behind its own in the journal."""
+        return int(dict(record.headers)[_POSITION]) + 1
