@@ -16,7 +16,7 @@ from typing import Final
 import click
 from clickhouse_connect.driver import Client
 
-from schemas.errors import Refused
+from schemas.errors import Refused, SettingError
 from schemas.settings import Settings, load_settings
 from streams.sinks.clickhouse import Address, connect, explained
 
@@ -144,12 +144,13 @@ def require(address: Address, client: Client) -> None:
     """Makes sure that the database is exactly of this version, before anything is written to it.
 
     Raises:
-        Refused: migrations are missing, or the database is newer.
+        SettingError: migrations are missing.
+        Refused: the database is newer.
     """
     with explained(address):
         missing = pending(migrations(), _applied(client, address.database), address.database)
     if missing:
-        raise Refused(f"database {address.database} at {address.shown} lacks {missing[0].name}", "run `wst migrate`")
+        raise SettingError(f"database {address.database} at {address.shown} lacks {missing[0].name}", "run `wst migrate`")
 
 
 def address_of(settings: Settings) -> Address:

@@ -118,10 +118,10 @@ def _fact(one: Arrived) -> dict[str, Any]:
     flat |= {"container_id": container["id"], "container_name": container["name"], "service": container["service"] or ""}
     flat |= {"image": container["image"], "grouped_by": container["grouped_by"], "labels": container["labels"]}
     if kind == "observation":
-        flat |= {key: value for key, value in (section["inspect"] or {}).items() if value is not None}
-        flat["action"] = section["source"]
+        flat |= {key: value for key, value in (section.get("inspect") or {}).items() if value is not None}
+        flat["action"] = section.get("source", "")
     elif kind in ("command", "notice"):
-        flat |= {"action": section["name"], "reason": section.get("why", section.get("reason"))}
+        flat |= {"action": section.get("name", ""), "reason": section.get("why", section.get("reason", ""))}
     for text in ("health", "old_name", "exec_id", "program", "command_hash", "state", "error"):
         flat[text] = flat[text] or ""
     return flat | {"record": one.value} | dict(zip(_LOG, one.position, strict=True))

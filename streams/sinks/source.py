@@ -134,11 +134,17 @@ class GroupSource:
             rebalance_timeout_ms=60_000,
         )
         await _start(self._consumer, self._settings)
-        known = await self._consumer.topics()
+        try:
+            await self._join()
+        except BaseException:
+            await self._consumer.stop()
+            raise
+
+    async def _join(self) -> None:
         control = topics.WORKSPACE_CONTROL.full(self._settings.topic_prefix)
+        known = await self._consumer.topics()
         missing = [name for name in (*self._names, control) if name not in known]
         if missing:
-            await self._consumer.stop()
             raise Unreachable(f"Kafka at {self._settings.brokers} has no topic {missing[0]}", "run `wst topics apply`")
         self._epoch = await read_epoch(self._settings)
         self._consumer.subscribe(self._names, listener=_Listener(self))

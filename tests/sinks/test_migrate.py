@@ -116,7 +116,7 @@ def test_a_changed_old_file_a_newer_database_and_a_missing_file_are_refused(chdb
     with pytest.raises(Refused, match=r"is of a newer wst \(it has 9000_next\.sql\): upgrade wst"):
         migrate.apply(address, client)
     client.command(f"DROP TABLE `{address.database}`.wst_migrations")
-    with pytest.raises(Refused, match=r"lacks 0001_tables\.sql: run `wst migrate`"):
+    with pytest.raises(SettingError, match=r"lacks 0001_tables\.sql: run `wst migrate`"):
         migrate.require(address, client)
 
 
