@@ -55,8 +55,8 @@ def _run(arguments: list[str]) -> None:
         sys.exit(f"{arguments[0]} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 
 
-def build(where: DockerEngine, name: str = IMAGE, **arguments: str) -> None:
-    """Build the Dockerfile in an engine, where that engine has not done so yet; `arguments` are build arguments."""
+def build(where: DockerEngine, name: str = IMAGE, context: Path = ROOT, **arguments: str) -> None:
+    """Build a folder's Dockerfile in an engine, where that engine has not done so yet; `arguments` are build arguments."""
     if where.docker("images", "--quiet", name):
         return
     if not where.docker("images", "--quiet", BASE_IMAGE):
@@ -64,7 +64,7 @@ def build(where: DockerEngine, name: str = IMAGE, **arguments: str) -> None:
     options = [f"--build-arg={key}={value}" for key, value in ({"BASE": BASE_IMAGE} | arguments).items()]
     done = subprocess.run(
         # The private engine's own network has no way out.
-        ["docker", "--host", where.url, "build", "--network=host", f"--tag={name}", *options, str(ROOT)],
+        ["docker", "--host", where.url, "build", "--network=host", f"--tag={name}", *options, str(context)],
         # The builder that is part of every engine: another one would have to be fetched.
         env={"PATH": os.environ["PATH"], "DOCKER_CONFIG": str(where.folder / "client"), "DOCKER_BUILDKIT": "0"},
         stdin=subprocess.DEVNULL,

@@ -69,6 +69,6 @@ def test_each_part_touches_its_file_again_and_again_while_it_works(
             running.enter_context(Part(service.split("-"), common | {"WST_DATA_DIR": str(folder)}))
             files.append(folder / file)
         wait_until(lambda: all(file.exists() for file in files), "every part says that it is alive", 60)
-        for file in files:
-            file.unlink()
+        for path in files:
+            path.unlink()
         wait_until(lambda: all(file.exists() for file in files), "every part says so again and again", 30)
