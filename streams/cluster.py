@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from typing import Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import KafkaError
 
 from schemas import topics
-from schemas.errors import Refused, Unreachable
+from schemas.errors import Unreachable
 from schemas.kafka import client_arguments
 from schemas.settings import Settings
 from streams.log_epoch import read_epoch
@@ -24,23 +25,36 @@ async def prepare(settings: Settings, plan: AppPlan) -> int:
     """Checks topics, makes what is missing of the app's changelogs, and returns the log's epoch.
 
     Raises:
-        Unreachable: no broker answers, or topics are missing: both are somebody else's to start first.
-        Refused: a topic has another partition count.
+        Unreachable: no broker answers, or topics are missing or have another partition count: somebody else's to mend first.
     """
-    arguments = client_arguments(settings)
+    async with _reached(settings) as admin:
+        await _check_topics(admin, settings)
+        await _make_changelogs(admin, settings, plan)
+        return await read_epoch(settings)
+
+
+async def reach(settings: Settings) -> None:
+    """Says in time when no broker answers.
+
+    Raises:
+        Unreachable: none does.
+    """
+    async with _reached(settings):
+        pass
+
+
+@asynccontextmanager
+async def _reached(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(**client_arguments(settings))
     try:
         async with asyncio.timeout(PATIENCE_S):
-            admin = AIOKafkaAdminClient(**arguments)
-            try:
-                await admin.start()
-                await _check_topics(admin, settings)
-                await _make_changelogs(admin, settings, plan)
-            finally:
-                await admin.close()
-            return await read_epoch(settings)
+            await admin.start()
+            yield admin
     except (KafkaError, OSError, TimeoutError) as error:
         why = str(error) or type(error).__name__
         raise Unreachable(f"no Kafka broker answers at {settings.brokers} ({why})", "start it, or set WST_BROKERS") from error
+    finally:
+        await admin.close()
 
 
 async def _partitions(admin: AIOKafkaAdminClient, names: list[str]) -> Mapping[str, int]:
@@ -60,7 +74,7 @@ async def _check_topics(admin: AIOKafkaAdminClient, settings: Settings) -> None:
 def _check_counts(have: Mapping[str, int], want: int) -> None:
     for name, count in have.items():
         if count != want:
-            raise Refused(f"the topic {name} has {count} partitions, WST_PARTITIONS says {want}", f"set WST_PARTITIONS={count}")
+            raise Unreachable(f"the topic {name} has {count} partitions, WST_PARTITIONS says {want}", f"set WST_PARTITIONS={count}")
 
 
 async def _make_changelogs(admin: AIOKafkaAdminClient, settings: Settings, plan: AppPlan) -> None:

@@ -35,18 +35,21 @@ def worker(app: str) -> None:
 
     settings = load_settings()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("faust", "mode", "aiokafka", "streams.lane"):
+    for chatty in ("faust", "mode", "streams.lane"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    # aiokafka says at every retry, twenty a second, that a broker is away; the lease says it once, and ends the worker.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     if app == "all":
         raise SystemExit(asyncio.run(_run_all()))
 
     from streams.app import cluster_lane, embedded_lane, make_app
-    from streams.cluster import prepare
+    from streams.cluster import prepare, reach
     from streams.lane.runner import run
     from streams.topology import APPS
 
     plan = APPS[app]
     if settings.journal is not None:
+        asyncio.run(reach(settings))
         lane = embedded_lane(settings, plan, settings.journal)
     else:
         lane = cluster_lane(settings, plan, asyncio.run(prepare(settings, plan)))

@@ -25,8 +25,10 @@ from streams.lane.outputs import Outputs
 from streams.lane.progress import Progress
 from streams.lane.table import Table
 
+#: Most of a partition that one fetch brings, bytes; the first record comes whatever its size.
+_FETCH_BYTES: Final = 2 << 20
 #: Batches that wait for an agent; each is a whole fetch of a partition.
-_WAITING_BATCHES: Final = 16
+_WAITING_BATCHES: Final = 8
 #: Kafka gives a rebalance at least this many sessions before it expels who has not joined again.
 _REBALANCE_SESSIONS: Final = 3
 #: Never leave the group for want of a fetch: leaving gives partitions away at once, against the lease.
@@ -148,6 +150,7 @@ class LaneApp(faust.App):
             broker_max_poll_interval=_MAX_POLL_INTERVAL_S,
             broker_commit_interval=settings.commit_interval_s,
             broker_max_poll_records=5_000,
+            consumer_max_fetch_size=_FETCH_BYTES,
             web_enabled=False,
             worker_redirect_stdouts=False,
             **settings.options,
@@ -196,6 +199,9 @@ class LaneApp(faust.App):
         async def consume(batches: Any) -> None:
             async for batch in batches:
                 await self.folding.run(batch, folder)
+
+    async def on_first_start(self) -> None:
+        """Nothing: Faust would make a data directory where the process happens to stand."""
 
     def before_start(self, step: Callable[[], Awaitable[None]]) -> None:
         """Adds something that has to be ready before the first record is folded."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from functools import lru_cache, partial
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer
@@ -17,6 +18,8 @@ from streams.lane.lease import Lease
 BATCH_BYTES: Final = 900_000
 #: Largest record a changelog takes; its topics are created for it. A table value above it stops the worker, named.
 MAX_VALUE_BYTES: Final = 16 << 20
+
+_KEYS_REMEMBERED: Final = 65_536
 
 #: Key, value, headers and timestamp (ms; None: now) of a record.
 Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]], int | None]
@@ -57,13 +60,14 @@ class KafkaPublisher:
 
     def __init__(self, producer: ProducerOf, partitions: int) -> None:
         self._producer = producer
-        self._partitions = partitions
+        # The hash is computed in Python, and the same keys come again and again.
+        self._partition_of = lru_cache(_KEYS_REMEMBERED)(partial(partition_of, partitions=partitions))
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Returns when every record is acknowledged by all replicas in sync."""
         rows: dict[tuple[str, int], list[Row]] = {}
         for record in records:
-            target = (record.topic, partition_of(record.key, self._partitions))
+            target = (record.topic, self._partition_of(record.key))
             rows.setdefault(target, []).append((record.key, record.value, record.headers, record.timestamp_ms))
         producer = self._producer()
         await asyncio.gather(*(send_rows(producer, topic, number, part) for (topic, number), part in rows.items()))
