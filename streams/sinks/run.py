@@ -6,7 +6,10 @@ import asyncio
 import signal
 from functools import partial
 
+from aiokafka.errors import KafkaError
+
 from schemas.alive import say_alive
+from schemas.errors import Unreachable
 from schemas.settings import Settings
 from streams import migrate
 from streams.sinks.clickhouse import ClickHouseSink, connect
@@ -42,6 +45,8 @@ class SinkPart:
         """
         try:
             await self.consumer.run()
+        except KafkaError as error:
+            raise Unreachable(f"Kafka at {self._settings.brokers} refuses the sink ({error})", "see its log, and WST_KAFKA_…") from error
         finally:
             await self._letters.close()
             await self._sink.close()

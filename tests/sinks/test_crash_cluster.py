@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -45,6 +46,13 @@ class Log:
 
 @pytest.fixture
 async def log(kafka: KafkaBroker, unique: str) -> AsyncIterator[Log]:
+    async with logged(kafka, unique) as log:
+        yield log
+
+
+@asynccontextmanager
+async def logged(kafka: KafkaBroker, unique: str) -> AsyncIterator[Log]:
+    """Topics of their own, the epoch of their log, and a producer."""
     for name in TOPICS:
         kafka.create_topic(f"{unique}.{name}", PARTITIONS)
     kafka.create_topic(f"{unique}.{topics.WORKSPACE_CONTROL.name}", PARTITIONS)
@@ -167,3 +175,21 @@ async def test_clickhouse_killed_and_failing_is_waited_for_and_said_once(
         assert told.count("nothing is lost, trying again") == told.count("the archive answers again")
         assert said >= 1
     await compare(log, server, unique)
+
+
+async def test_a_broker_killed_and_started_again_is_waited_for(
+    private_kafka: KafkaBroker, clickhouse_http: ClickHouseHttpServer, unique: str
+) -> None:
+    migrated(clickhouse_http, unique)
+    traffic = Traffic(13, f"{unique}.")
+    async with logged(private_kafka, unique) as log:
+        with SinkProcess(settings(private_kafka, clickhouse_http, unique)) as sink:
+            await log.write(traffic.batch(600))
+            await asyncio.sleep(0.7)
+            private_kafka.kill()
+            await asyncio.sleep(1)
+            private_kafka.start()
+            await log.write(traffic.batch(600))
+            await all_committed(private_kafka, unique)
+            assert sink.is_running
+        await compare(log, clickhouse_http, unique)
