@@ -106,12 +106,7 @@ class Live:
         return lags
 
     async def _place(self, consumer: AIOKafkaConsumer) -> None:
-        await consumer.topics()
-        assigned = [
-            TopicPartition(name, number)
-            for name in self._take
-            for number in sorted(consumer.partitions_for_topic(name) or range(self._settings.partitions))
-        ]
+        assigned = [TopicPartition(name, number) for name in self._take for number in range(self._settings.partitions)]
         consumer.assign(assigned)
         await self._begin.place(consumer, assigned)
         states = [partition for partition in assigned if partition.topic == topics.WORKSPACE_STATE.full(self._settings.topic_prefix)]

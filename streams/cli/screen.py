@@ -76,7 +76,7 @@ class LiveScreen:
     def _draw(self) -> RenderableType:
         lines: list[RenderableType] = [Text(self._banner, style="black on yellow")] if self._banner else []
         if self._states is not None:
-            lines.append(tables.workspaces(self._states, rows=max(3, self._console.height - 7)))
+            lines.append(tables.workspaces(self._states, self._console.width, rows=max(3, self._console.height - 7)))
             lines.append(shown(f"{tables.summary(self._states)} · {self._title} · Ctrl-C ends", "dim"))
         if self._progress:
             lines.append(shown(self._progress, "cyan"))

@@ -46,7 +46,9 @@ def _draw(found: Any) -> RenderableType:
 
     if isinstance(found, dict):
         return tables.workspace(found)
-    return Group(tables.workspaces(found), Text(tables.summary(found), style="dim")) if found else Text("no workspaces yet")
+    return (
+        Group(tables.workspaces(found, _console().width), Text(tables.summary(found), style="dim")) if found else Text("no workspaces yet")
+    )
 
 
 def _watch(api: Api, workspace: str | None, as_json: bool) -> None:

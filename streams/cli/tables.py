@@ -17,6 +17,9 @@ _CONDITIONS: Final = {"failing": 0, "degraded": 1, "unknown": 2, "ok": 3}
 _STATUSES: Final = {"active": 0, "inactive": 1, "archived": 2}
 _STYLES: Final = {"failing": "bold red", "degraded": "yellow", "unknown": "magenta", "ok": "green"}
 _STATUS_STYLES: Final = {"active": "green", "archived": "dim"}
+_WIDTHS: Final = {"STATUS": 8, "CONDITION": 9, "RUNNING": 7, "CPU": 7, "MEMORY": 9, "FOR": 7}
+_GAP: Final = 2
+_NAME_MIN: Final = 10
 
 
 def by_need(states: Sequence[Json]) -> list[Json]:
@@ -28,18 +31,27 @@ def by_need(states: Sequence[Json]) -> list[Json]:
     return sorted(states, key=rank)
 
 
-def workspaces(states: Sequence[Json], rows: int | None = None, now: datetime | None = None) -> Table:
-    """One line per workspace; at most `rows` lines, the rest counted in the caption."""
-    table = Table(box=None, pad_edge=False, header_style="bold", expand=False)
-    for name in ("WORKSPACE", "STATUS", "CONDITION", "RUNNING", "CPU", "MEMORY", "FOR", "WHY"):
-        table.add_column(name, no_wrap=name != "WHY", justify="right" if name in ("RUNNING", "CPU", "MEMORY", "FOR") else "left")
+def workspaces(states: Sequence[Json], width: int, rows: int | None = None, now: datetime | None = None) -> Table:
+    """One line per workspace; at most `rows` lines, the rest counted in the caption.
+
+    Args:
+        width: of the terminal: names and reasons give way to the figures.
+    """
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", expand=False)
+    room = width - sum(_WIDTHS.values()) - (len(_WIDTHS) + 1) * _GAP
+    name_width = min(max((len(state["workspace_id"]) for state in states), default=9), max(_NAME_MIN, room // 2))
+    table.add_column("WORKSPACE", no_wrap=True, overflow="ellipsis", width=max(name_width, 9))
+    for name, column in _WIDTHS.items():
+        table.add_column(name, no_wrap=True, width=column, justify="left" if name in ("STATUS", "CONDITION") else "right")
+    # Where nothing is left for it, it goes as a whole.
+    table.add_column("WHY", no_wrap=True, overflow="ellipsis", width=max(room - name_width, 1))
     ordered = by_need(states)
     for state in ordered[:rows]:
         metrics = state.get("metrics") or {}
         table.add_row(
             shown(state["workspace_id"]),
             shown(state["status"], _STATUS_STYLES.get(state["status"], "")),
-            shown(state["condition"] + (" (stale)" if state["stale"] else ""), _STYLES.get(state["condition"], "")),
+            shown("stale" if state["stale"] else state["condition"], _STYLES.get(state["condition"], "")),
             Text(f"{state['running']}/{state['total']}"),
             Text(percent(metrics.get("cpu_percent"))),
             Text(size(metrics.get("memory_usage"))),

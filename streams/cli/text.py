@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 from rich.text import Text
 
 from schemas.wst import visible
+
+_PIPE_WIDTH: Final = 400
 
 
 def shown(value: Any, style: str = "") -> Text:
@@ -53,11 +56,14 @@ def percent(value: float | None) -> str:
 
 
 def console() -> Console:
-    """Where commands print; markup and emoji codes in names mean nothing to it."""
-    return Console(markup=False, highlight=False, emoji=False)
+    """Where commands print; markup and emoji codes in names mean nothing to it. A pipe gets lines of any length."""
+    out = Console(markup=False, highlight=False, emoji=False)
+    if not out.is_terminal and "COLUMNS" not in os.environ:
+        out.width = _PIPE_WIDTH
+    return out
 
 
-_EVENT_STYLES = {"error": "red", "recovery": "green", "alert_raised": "red", "alert_resolved": "green", "status_changed": "bold"}
+_EVENT_STYLES: Final = {"error": "red", "recovery": "green", "alert_raised": "red", "alert_resolved": "green", "status_changed": "bold"}
 
 
 def event_line(event: dict[str, Any]) -> Text:

@@ -244,8 +244,7 @@ async def read_all(settings: Settings, name: str) -> list[bytes | None]:
     values: list[bytes | None] = []
     try:
         await consumer.start()
-        await consumer.topics()
-        partitions = [TopicPartition(name, number) for number in consumer.partitions_for_topic(name) or ()]
+        partitions = [TopicPartition(name, number) for number in range(settings.partitions)] if name in await consumer.topics() else []
         consumer.assign(partitions)
         ends = await consumer.end_offsets(partitions) if partitions else {}
         while any([await consumer.position(partition) < end for partition, end in ends.items()]):
