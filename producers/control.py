@@ -111,16 +111,17 @@ class KafkaControl:
                 await asyncio.sleep(backoff_s(attempt))
 
     async def _read_once(self) -> AsyncIterator[Json | None]:
-        from aiokafka import AIOKafkaConsumer, TopicPartition
+        from aiokafka import AIOKafkaConsumer
 
         consumer = AIOKafkaConsumer(**self._client, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=500)
         await consumer.start()
         try:
-            # The topic may be made later: asking for all topics also refreshes what the client knows.
-            while self._topic not in await consumer.topics() or not (numbers := consumer.partitions_for_topic(self._topic)):  # noqa: ASYNC110
+            while self._topic not in await consumer.topics():  # noqa: ASYNC110  # it may be made later
                 await asyncio.sleep(1)
-            partitions = [TopicPartition(self._topic, number) for number in sorted(numbers)]
-            consumer.assign(partitions)
+            # Without a group a subscription is all partitions; a client knows those of topics it subscribes to, and no others.
+            consumer.subscribe([self._topic])
+            while not (partitions := sorted(consumer.assignment())):  # noqa: ASYNC110  # aiokafka tells nobody
+                await asyncio.sleep(0.05)
             await consumer.seek_to_beginning(*partitions)
             ends = await consumer.end_offsets(partitions)
             began = False
