@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -66,11 +68,15 @@ class JournalWire:
 
 
 def embedded_lane(settings: Settings, plan: AppPlan, journal: Path) -> LaneSettings:
-    """Settings of an app in an embedded tree: its log is the journal, its tables survive in a checkpoint."""
+    """Settings of an app in an embedded tree: its log is the journal, its tables survive in a checkpoint.
+
+    The group is this process's own: where it was is in the checkpoint, that it is alone the checkpoint's lock says, and a
+    group with a dead member would make its successor wait for the end of a session.
+    """
     log = JournalWire(journal, settings.partitions, plan.name)
     wire = Wire(log, Checkpoint(settings.data_dir / f"{plan.name}.sqlite"), log.last_position, log.remember)
     return LaneSettings(
-        app_id=plan.app_id(settings.topic_prefix),
+        app_id=f"{plan.app_id(settings.topic_prefix)}.{os.getpid()}.{time.time_ns()}",
         brokers=settings.brokers,
         partitions=settings.partitions,
         epoch=log.epoch,

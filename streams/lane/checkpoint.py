@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import sqlite3
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import IO, Any, Final, TypeVar
 
 from faust.types import TP
 
@@ -36,7 +37,7 @@ class Checkpoint:
         path: the file, made when missing.
 
     Raises:
-        WstError: it cannot be opened, or a newer wst wrote it.
+        WstError: it cannot be opened, another process holds it, or a newer wst wrote it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -44,6 +45,7 @@ class Checkpoint:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = _hold(path.with_suffix(".lock"))
             self._db = sqlite3.connect(path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
             # A killed process loses nothing so; a power cut may lose the last moments, never the file's consistency.
             self._db.execute("PRAGMA journal_mode = WAL")
@@ -94,3 +96,15 @@ class Checkpoint:
         """Closes the file after what is under way."""
         self._thread.shutdown(wait=True)
         self._db.close()
+        self._lock.close()
+
+
+def _hold(path: Path) -> IO[str]:
+    """Takes the lock that makes this process the only writer; it ends with the process, however that ends."""
+    lock = path.open("a")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise WstError(f"another worker holds {path}", "is one of an earlier `wst up` still running?") from None
+    return lock

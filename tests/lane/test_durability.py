@@ -38,7 +38,9 @@ def copy(
 class Keeps(Protocol):
     """An implementation under test, and how a new process would open it."""
 
-    durability: Durability
+    @property
+    def durability(self) -> Durability:
+        """As the writing process has it."""
 
     async def reopened(self, table: Table[bytes]) -> Durability:
         """What a successor recovers the table from."""
@@ -55,10 +57,16 @@ class Memory:
 class Sqlite:
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.durability: Durability = Checkpoint(path)
+        self._checkpoint = Checkpoint(path)
+
+    @property
+    def durability(self) -> Durability:
+        return self._checkpoint
 
     async def reopened(self, table: Table[bytes]) -> Durability:
-        return Checkpoint(self.path)
+        self._checkpoint.close()
+        self._checkpoint = Checkpoint(self.path)
+        return self._checkpoint
 
 
 class Kafka:
@@ -192,3 +200,11 @@ def test_a_file_that_is_no_checkpoint_is_refused_in_one_line(tmp_path: Path) -> 
     path.write_bytes(b"no database at all, but long enough to look at" * 10)
     with pytest.raises(WstError, match="cannot be opened"):
         Checkpoint(path)
+
+
+def test_a_checkpoint_has_one_writer(tmp_path: Path) -> None:
+    first = Checkpoint(tmp_path / "state.sqlite")
+    with pytest.raises(WstError, match="another worker holds"):
+        Checkpoint(tmp_path / "state.sqlite")
+    first.close()
+    Checkpoint(tmp_path / "state.sqlite").close()
