@@ -5,84 +5,16 @@ Names are those of `schemas/clickhouse/0001_tables.sql`; numbers go as they are,
 
 from __future__ import annotations
 
-import sys
-from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from operator import itemgetter
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from schemas import topics
 from schemas.codec import codec
-from streams.core import samples
 from streams.core.facts import Position
-from streams.core.invalid import InvalidMessage
+from streams.sinks.block import CAUSE_HEADER, LOG, Arrived, Block, Table, columns_of, forgotten_by
+from streams.sinks.usage_rows import check_usage, usage
 
-#: Header of a tombstone in `workspace.state`: position of the fact that forgot the workspace, `epoch.partition.offset`.
-CAUSE_HEADER: Final = "wst-cause"
-
-Columns = Sequence[Sequence[Any]]
-
-
-class Arrived(NamedTuple):
-    """A record as it came from the log.
-
-    Attributes:
-        value: as published; None: a tombstone.
-        timestamp_ms: of the record, ms since the Unix epoch.
-        record: the value decoded; None for a tombstone.
-    """
-
-    position: Position
-    key: bytes | None
-    value: bytes | None
-    headers: Mapping[str, bytes]
-    timestamp_ms: int
-    record: dict[str, Any] | None
-
-    @property
-    def folded(self) -> Position:
-        """For a state: position of the last fact folded into it, or of the fact that forgot the workspace."""
-        if self.record is None:
-            return _forgotten_by(self)
-        return Position(self.record["epoch"], self.record["partition"], self.record["offset"])
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """Rows of one table, column by column."""
-
-    table: str
-    names: tuple[str, ...]
-    columns: Columns
-
-    @property
-    def rows(self) -> int:
-        """Number of rows."""
-        return len(self.columns[0])
-
-
-_LOG: Final = ("log_epoch", "log_partition", "log_offset")
-
-
-class _Table:
-    """Makes blocks of one table from flat rows: dictionaries with a value under each source name."""
-
-    def __init__(self, name: str, columns: Mapping[str, str]) -> None:
-        self.name = name
-        self.names = tuple(columns)
-        self._pick = itemgetter(*columns.values())
-
-    def block(self, rows: Iterable[Mapping[str, Any]]) -> list[Block]:
-        """One block, or none without rows."""
-        columns = list(zip(*map(self._pick, rows), strict=True))
-        return [Block(self.name, self.names, columns)] if columns else []
-
-
-def _columns(*same: str, **renamed: str) -> dict[str, str]:
-    """Column → source name, for columns called as their source and for others."""
-    return {name: name for name in same} | renamed
-
+__all__ = ["CAUSE_HEADER", "TOPICS", "Arrived", "Block", "arrived", "blocks"]
 
 _DETAILS: Final = ("oom_killed", "error", "restart_count", "cpu_limit_nanocpus", "memory_limit_bytes", "started_at_ns", "finished_at_ns")
 _FACT_DEFAULTS: Final[dict[str, Any]] = {
@@ -91,13 +23,13 @@ _FACT_DEFAULTS: Final[dict[str, Any]] = {
     "arguments": {},
 }
 _NO_CONTAINER: Final[dict[str, Any]] = {"id": "", "name": "", "service": "", "image": "", "grouped_by": "", "labels": {}}
-_FACTS: Final = _Table(
+_FACTS: Final = Table(
     "docker_events_rows",
-    _columns(
+    columns_of(
         "workspace_id", "id", "kind", "action", "workspace_name", "engine_id", "generation", "container_id", "container_name", "service",
         "image", "grouped_by", "labels", "state", "health", "present", "exit_code", "exec_duration_s", "signal", "old_name", "exec_id",
         "program", "command_hash", "sync_id", "oom_killed", "error", "restart_count", "cpu_limit_nanocpus", "memory_limit_bytes", "by",
-        "reason", "arguments", "value", "record", *_LOG,
+        "reason", "arguments", "value", "record", *LOG,
         engine="engine_name", at="time_ns", recorded_at="recorded_at_ns", started_at="started_at_ns", finished_at="finished_at_ns",
         since="since_ns",
     ),
@@ -124,7 +56,7 @@ def _fact(one: Arrived) -> dict[str, Any]:
         flat |= {"action": section.get("name", ""), "reason": section.get("why", section.get("reason", ""))}
     for text in ("health", "old_name", "exec_id", "program", "command_hash", "state", "error"):
         flat[text] = flat[text] or ""
-    return flat | {"record": one.value} | dict(zip(_LOG, one.position, strict=True))
+    return flat | {"record": one.value} | dict(zip(LOG, one.position, strict=True))
 
 
 _TEXTS_OF_STATE: Final = ("workspace_name", "status", "condition", "reason", "last_error", "container_id", "container_state")
@@ -138,14 +70,14 @@ _FORGOTTEN: Final[dict[str, Any]] = {
 }
 _CONTAINER_TEXTS: Final = ("id", "name", "service", "image", "engine", "state", "health")
 _CONTAINER_NUMBERS: Final = ("exit_code", "oom_killed", "restart_count")
-_STATE_COLUMNS: Final = _columns(
+_STATE_COLUMNS: Final = columns_of(
     "workspace_id", "forgotten", "workspace_name", "status", "condition", "running", "total", "reason", "stale", "ephemeral", "seq",
-    "sync_attempts", "last_error", "error_count", "labels", "container_id", "container_state", "record", *_LOG,
+    "sync_attempts", "last_error", "error_count", "labels", "container_id", "container_state", "record", *LOG,
     *(f"containers.{name}" for name in (*_CONTAINER_TEXTS, *_CONTAINER_NUMBERS)),
     status_since="status_since_ns", last_updated="last_updated_ns", last_sync="last_sync_ns", last_error_at="last_error_at_ns",
     last_activity="last_activity_ns",
 )  # fmt: skip
-_STATES: Final = _Table("workspace_states_rows", _STATE_COLUMNS)
+_STATES: Final = Table("workspace_states_rows", _STATE_COLUMNS)
 
 
 def states(records: Sequence[Arrived]) -> list[Block]:
@@ -163,15 +95,7 @@ def _state(one: Arrived) -> dict[str, Any]:
     nested |= {f"containers.{name}": [c[name] for c in containers] for name in _CONTAINER_NUMBERS}
     texts = {name: record[name] or "" for name in _TEXTS_OF_STATE}
     own = {"forgotten": int(one.record is None), "record": one.value or b""}
-    return record | texts | nested | own | dict(zip(_LOG, one.folded, strict=True))
-
-
-def _forgotten_by(one: Arrived) -> Position:
-    try:
-        epoch, partition, offset = map(int, one.headers[CAUSE_HEADER].split(b"."))
-    except (KeyError, ValueError) as error:
-        raise InvalidMessage("invalid", f"a tombstone without the header {CAUSE_HEADER} (epoch.partition.offset of its fact)") from error
-    return Position(epoch, partition, offset)
+    return record | texts | nested | own | dict(zip(LOG, one.folded, strict=True))
 
 
 _EVENT_DEFAULTS: Final[dict[str, Any]] = {
@@ -187,11 +111,11 @@ _EVENT_DEFAULTS: Final[dict[str, Any]] = {
 }  # fmt: skip
 _NO_CAUSE: Final = {"topic": "", "epoch": 0, "partition": -1, "offset": -1}
 _SECTION_OF: Final = {"sync_start": "sync", "sync_complete": "sync", "alert_raised": "alert", "alert_resolved": "alert"}
-_CHANGES: Final = _Table(
+_CHANGES: Final = Table(
     "workspace_changes_rows",
-    _columns(
+    columns_of(
         "subject", "stream", "seq", "id", "type", "workspace_id", "engine_id", "message", "correction", "detection_lag_ms",
-        "cause_topic", "cause_epoch", "cause_partition", "cause_offset", "record", *_LOG,
+        "cause_topic", "cause_epoch", "cause_partition", "cause_offset", "record", *LOG,
         *(name for name in _EVENT_DEFAULTS if not name.endswith("_ns")),
         at="timestamp_ns", changed_at="changed_at_ns", since="since_ns",
     ),
@@ -213,58 +137,13 @@ def _change(one: Arrived) -> dict[str, Any]:
     workspace_id = record["workspace_id"] or ""
     flat |= {"workspace_id": workspace_id, "subject": workspace_id or record["engine_id"], "record": one.value}
     flat |= {f"cause_{name}": value for name, value in (record["cause"] or _NO_CAUSE).items()}
-    return flat | dict(zip(_LOG, one.position, strict=True))
+    return flat | dict(zip(LOG, one.position, strict=True))
 
 
-_OF_TICK: Final = itemgetter("workspace_id", "workspace_name", "engine_id", "engine_name", "tick_at_ns", "epoch", "partition", "offset")
-_OF_SAMPLE: Final = itemgetter("container_id", "container_name", "outcome")
-_SAMPLE_NAMES: Final = (
-    "workspace_id", "workspace_name", "engine_id", "engine", "tick_at", *_LOG, "container_id", "container_name", "outcome", "service",
-    *("read_at" if name == "read_ns" else name for name in samples.COLUMNS),
-)  # fmt: skip
-_WINDOWS: Final = _columns(
-    "workspace_id", "container_id", "engine_id", "final", "sample_count", "late_count", "tick_count", "container_count", "workspace_name",
-    "labels", "observed_ns", "covered_ns", "cpu_core_ns", "memory_byte_seconds", "network_rx_bytes", "network_tx_bytes",
-    "block_read_bytes", "block_write_bytes", "throttled_ns", "page_faults", "cpu_millipercent_min", "cpu_millipercent_max",
-    "cpu_millipercent_last", "memory_used_bytes_min", "memory_used_bytes_max", "memory_used_bytes_last", "sketches",
-    start="start_ms", engine="engine_name", first_read_at="first_read_ns", last_read_at="last_read_ns",
-    log_epoch="epoch", log_partition="partition", log_offset="offset",
-)  # fmt: skip
-_GRAINS: Final = {"hour": _Table("usage_hourly_rows", _WINDOWS), "day": _Table("usage_daily_rows", _WINDOWS)}
-
-
-def usage(records: Sequence[Arrived]) -> list[Block]:
-    """Rows of `workspace.usage`: derived samples and windows."""
-    decoded = [one.record for one in records if one.record is not None]
-    windows: dict[str, list[dict[str, Any]]] = {grain: [] for grain in _GRAINS}
-    for record in decoded:
-        for window in record["windows"]:
-            windows[window["grain"]].append({**record, **window, "container_id": window["container_id"] or ""})
-    return _samples(decoded) + [block for grain, rows in windows.items() for block in _GRAINS[grain].block(rows)]
-
-
-def _samples(records: Iterable[Mapping[str, Any]]) -> list[Block]:
-    """Unpacked column by column from all packed rows at once: per row, it would cost as much as all the rest."""
-    rows = [
-        (*_OF_TICK(record), *_OF_SAMPLE(sample), sample["service"] or "", sample["derived"])
-        for record in records
-        for sample in record["samples"]
-    ]
-    if not rows:
-        return []
-    *named, packed = zip(*rows, strict=True)
-    width = len(samples.COLUMNS)
-    size = 8 * width
-    values = array("q", b"".join(one if len(one) == size else samples.pack(*samples.unpack(one)) for one in packed))
-    if sys.byteorder == "big":
-        values.byteswap()
-    return [Block("samples_rows", _SAMPLE_NAMES, [*named, *(values[column::width] for column in range(width))])]
-
-
-_DEAD: Final = _Table(
+_DEAD: Final = Table(
     "dead_letters_rows",
-    _columns(
-        "topic", "stage", "id", "code", "reason", "key", "value", "headers", *_LOG,
+    columns_of(
+        "topic", "stage", "id", "code", "reason", "key", "value", "headers", *LOG,
         origin_epoch="epoch", origin_partition="partition", origin_offset="offset", refused_at="refused_at_ns", value_bytes="value_size",
     ),
 )  # fmt: skip
@@ -282,7 +161,7 @@ def _dead_letter(one: Arrived) -> dict[str, Any]:
         own = ".".join(map(str, one.position))
         identity = one.headers.get("wst-id", own.encode()).decode("utf-8", "replace")
     flat = record | {"key": record["key"] or b"", "value": record["value"] or b"", "id": identity}
-    return flat | dict(zip(_LOG, one.position, strict=True))
+    return flat | dict(zip(LOG, one.position, strict=True))
 
 
 def arrived(
@@ -299,21 +178,12 @@ def arrived(
     """
     if value is None and topic == topics.WORKSPACE_STATE.name:
         one = Arrived(position, key, None, dict(headers), timestamp_ms, None)
-        _forgotten_by(one)
+        forgotten_by(one)
         return one
     record = codec(topics.BY_NAME[topic].subject).decode(value)
     if topic == topics.WORKSPACE_USAGE.name:
-        _check_usage(record)
+        check_usage(record)
     return Arrived(position, key, value, dict(headers), timestamp_ms, record)
-
-
-def _check_usage(record: Mapping[str, Any]) -> None:
-    if any(len(sample["derived"]) % 8 for sample in record["samples"]):
-        raise InvalidMessage("invalid", "derived values are no whole number of 64-bit integers")
-    if any(window["grain"] not in _GRAINS for window in record["windows"]):
-        raise InvalidMessage("invalid", "a window of a grain this version does not know")
-    if record["kind"] not in ("samples", "windows"):
-        raise InvalidMessage("invalid", "usage of a kind this version does not know")
 
 
 _ROWS: Final[Mapping[str, Callable[[Sequence[Arrived]], list[Block]]]] = {
