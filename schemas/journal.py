@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from zlib import crc32
 
 from schemas.errors import WstError
 from schemas.publish import Record, partition_of
@@ -20,6 +21,8 @@ from schemas.publish import Record, partition_of
 #: How long an append waits for another process's append, s.
 _LOCK_WAIT_S: Final = 20.0
 _FORMAT: Final = 1
+#: More than could ever wait for the disk when the power goes.
+_LEAP: Final = 1_000_000
 _DDL: Final = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
@@ -93,6 +96,7 @@ class Journal:
                 self._db.execute(statement)
             meta = (("format", _FORMAT), ("partitions", self.partitions), ("epoch", int(time.time())))
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta)
+            self._leap_over_a_power_cut()
             self._db.execute("COMMIT")
         except BaseException:
             self._db.execute("ROLLBACK")
@@ -106,6 +110,18 @@ class Journal:
                 f"set WST_PARTITIONS={known['partitions']}",
             )
         self.epoch: int = known["epoch"]
+
+    def _leap_over_a_power_cut(self) -> None:
+        """After a boot of the machine the numbers go on a good way further.
+
+        A power cut may have taken the last records, while a reader's own store kept how far it was: given again,
+        their numbers would be skipped there as known.
+        """
+        boot = _boot()
+        known = self._db.execute("SELECT value FROM meta WHERE name = 'boot'").fetchone()
+        if known != (boot,):
+            self._db.execute("INSERT OR REPLACE INTO meta VALUES ('boot', ?)", (boot,))
+            self._db.execute("UPDATE sqlite_sequence SET seq = seq + ? WHERE name = 'records'", (_LEAP,))
 
     def append(self, records: Sequence[Record]) -> int:
         """Appends records in one transaction and returns the number of the last; durable on return.
@@ -193,6 +209,12 @@ class Journal:
     def close(self) -> None:
         """Closes the file; what was appended stays."""
         self._db.close()
+
+
+def _boot() -> int:
+    """Says which boot of the machine this is; 0 where the system does not tell, so that no boot is taken for another."""
+    path = Path("/proc/sys/kernel/random/boot_id")
+    return crc32(path.read_bytes()) if path.exists() else 0
 
 
 def _entry(seq: int, topic: str, partition: int, key: bytes | None, value: bytes | None, headers: bytes, timestamp_ms: int) -> Entry:

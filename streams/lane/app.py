@@ -31,6 +31,8 @@ _FETCH_BYTES: Final = 2 << 20
 _WAITING_BATCHES: Final = 8
 #: Kafka gives a rebalance at least this many sessions before it expels who has not joined again.
 _REBALANCE_SESSIONS: Final = 3
+#: What a journal may take for an append while others write, s: nothing of it can arrive late, unlike on a network.
+_JOURNAL_S: Final = 30.0
 #: Never leave the group for want of a fetch: leaving gives partitions away at once, against the lease.
 _MAX_POLL_INTERVAL_S: Final = 86_400.0
 
@@ -176,6 +178,7 @@ class LaneApp(faust.App):
             durability=self._durability,
             commit_offset=self._commit_offset,
             lease=self.lease,
+            delivery_s=_JOURNAL_S if wire else self.lease.delivery_s,
             progress=self.progress,
             end=end,
         )
@@ -220,11 +223,12 @@ class LaneApp(faust.App):
     async def begin(self, tp: TP, committed_offset: int | None, end_offset: int | None) -> None:
         """Begins a partition from what is durable; ends the process when the log is not the one that was folded."""
         mark = await self._durability.recover(tp, self._lane_tables.get(tp.topic))
-        epoch = self.settings.epoch
+        epoch, wire = self.settings.epoch, self.settings.wire
+        if mark is None and committed_offset and wire is None and tp.topic in self._lane_tables:
+            self.end(f"{tp.topic}/{tp.partition} was folded up to {committed_offset}, and its changelog is empty: restore it or fold anew")
         if mark is not None and mark.epoch > epoch:
             self.end(f"{tp.topic}/{tp.partition} was folded up to log epoch {mark.epoch}, and this log says {epoch}")
         floor = mark.next_position if mark is not None and mark.epoch == epoch else 0
-        wire = self.settings.wire
         log_end = await wire.last_position() + 1 if wire else end_offset
         if log_end is not None and floor > log_end:
             self.end(

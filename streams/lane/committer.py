@@ -33,6 +33,7 @@ class Committer:
 
     Args:
         tables: the table of each input topic that has one.
+        delivery_s: longest that outputs may take; in a cluster what the lease allows a delivery.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Committer:
         durability: Durability,
         commit_offset: CommitOffset,
         lease: Lease,
+        delivery_s: float,
         progress: Progress,
         end: End,
     ) -> None:
@@ -55,6 +57,7 @@ class Committer:
         self._durability = durability
         self._commit_offset = commit_offset
         self._lease = lease
+        self.delivery_s = delivery_s
         self._progress = progress
         self._end = end
         self._one_at_a_time = asyncio.Lock()
@@ -100,11 +103,11 @@ class Committer:
             return copy, list(self._outputs.unsettled(tp))
 
     async def _settle(self, tp: TP, caused: list[Sent]) -> None:
-        """Awaits every output caused up to the copy, no longer than the lease allows a delivery to take."""
+        """Awaits every output caused up to the copy."""
         if not caused:
             return
-        _, late = await asyncio.wait(caused, timeout=self._lease.delivery_s)
+        _, late = await asyncio.wait(caused, timeout=self.delivery_s)
         if late:
-            raise TimeoutError(f"outputs were not delivered within {self._lease.delivery_s:g} s")
+            raise TimeoutError(f"outputs were not delivered within {self.delivery_s:g} s")
         for sent in caused:
             sent.result()

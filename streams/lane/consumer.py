@@ -159,8 +159,10 @@ class LaneConsumer(driver.Consumer):
             ends = await self.highwaters(*inputs)
             for tp in inputs:
                 committed: int | None = self._read_offset[tp]
-                if not committed:
-                    # aiokafka leaves a partition without a commit where it is, which may be behind what was dropped.
+                if not committed or committed > ends[tp]:
+                    # aiokafka leaves a partition without a commit where it is, which may be behind what was dropped;
+                    # and an offset behind the end is one of an earlier log.
+                    committed = None
                     await self._thread.seek_to_beginning(driver.ensure_aiokafka_TP(tp))
                 await self.app.begin(tp, committed, ends[tp])
 

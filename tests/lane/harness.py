@@ -119,7 +119,7 @@ class Bench:
         )  # fmt: skip
         self.committer = Committer(
             epoch=EPOCH, tables={SOURCE: self.table}, ledger=self.ledger, outputs=self.outputs, durability=self.durability,
-            commit_offset=self._commit_offset, lease=self.lease, progress=self.progress, end=end,
+            commit_offset=self._commit_offset, lease=self.lease, delivery_s=self.lease.delivery_s, progress=self.progress, end=end,
         )  # fmt: skip
 
     async def _commit_offset(self, copy: Copy) -> None:

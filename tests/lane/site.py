@@ -73,7 +73,23 @@ class Site:
         for topic in (self.source, self.out):
             self.broker.create_topic(topic, PARTITIONS)
         self.broker.create_topic(self.changelog, PARTITIONS, cleanup_policy="compact")
-        self._producer = Producer({"bootstrap.servers": self.broker.bootstrap, "enable.idempotence": True, "linger.ms": 2, "log_level": 2})
+        self._producer = self._new_producer()
+
+    def make_anew(self, topic: str) -> None:
+        """Deletes a topic and makes it again, empty."""
+        admin = self.broker.admin()
+        admin.delete_topics([topic])[topic].result(10)
+        wait_until(lambda: topic not in admin.list_topics(timeout=5).topics, f"{topic} to be gone")
+        self.broker.create_topic(topic, PARTITIONS)
+
+    def make_source_anew(self) -> None:
+        """Offsets of the source topic begin at 0 again."""
+        self.make_anew(self.source)
+        self.offered.clear()
+        self._producer = self._new_producer()
+
+    def _new_producer(self) -> Producer:
+        return Producer({"bootstrap.servers": self.broker.bootstrap, "enable.idempotence": True, "linger.ms": 2, "log_level": 2})
 
     def offer(self, more: Numbers) -> None:
         """Puts numbers on the source topic; returns when they are there."""

@@ -67,7 +67,7 @@ def main() -> None:
         app_id=os.environ["APP"],
         brokers=os.environ["BROKERS"],
         partitions=int(os.environ["PARTITIONS"]),
-        epoch=1,
+        epoch=int(os.environ.get("EPOCH", "1")),
         commit_interval_s=float(os.environ.get("COMMIT_S", "0.2")),
         session_s=float(os.environ.get("SESSION_S", "6")),
         fetch_wait_ms=20,

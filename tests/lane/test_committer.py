@@ -76,7 +76,7 @@ async def test_a_failure_at_any_step_ends_the_process_and_the_successor_loses_an
     failure = RuntimeError("scripted")
     if step == "outputs":
         bench.log.gate.clear()
-        bench.lease.delivery_s = 0.01
+        bench.committer.delivery_s = 0.01
     elif step == "values":
         bench.scripted.failure = failure
     else:

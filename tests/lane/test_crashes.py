@@ -13,6 +13,7 @@ import pytest
 
 from streams.lane import EXIT_ENDED
 from tests.lane.site import SESSION_S, Site, Worker, numbers, site_on
+from tests.lane.tally import reference
 from tests.platform.kafka import KafkaBroker
 from tests.platform.process import wait_until
 
@@ -154,6 +155,34 @@ def test_asked_to_stop_it_commits_what_it_folded_within_three_seconds(site: Site
     assert time.monotonic() - asked < 3
     assert site.committed() == 5_000
     site.check()
+
+
+def test_topics_made_anew_are_folded_under_a_new_epoch_and_refused_under_the_old_one(site: Site) -> None:
+    site.offer(numbers(61, 1_000))
+    worker = site.start()
+    site.wait_until_all_is_committed()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(5) == 0
+    before = site.offered.copy()
+    site.make_source_anew()
+    site.offer(numbers(62, 500))
+    refused = site.start()
+    assert refused.wait(20) == EXIT_ENDED
+    assert "another one under an old epoch" in refused.said()
+    site.start(EPOCH="2")
+    wait_until(lambda: site.durable() == reference(before + site.offered)[0], "the new log to be folded", 30)
+
+
+def test_a_changelog_that_is_gone_is_not_taken_for_an_empty_table(site: Site) -> None:
+    site.offer(numbers(71, 1_000))
+    worker = site.start()
+    site.wait_until_all_is_committed()
+    worker.signal(signal.SIGTERM)
+    assert worker.wait(5) == 0
+    site.make_anew(site.changelog)
+    refused = site.start()
+    assert refused.wait(20) == EXIT_ENDED
+    assert "its changelog is empty" in refused.said()
 
 
 def test_the_broker_dies_and_comes_back(private_kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
