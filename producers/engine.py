@@ -3,7 +3,7 @@
 `Engine` is what the producer needs of an engine; all its calls block and have a time limit. `DockerEngine` takes
 configuration, TLS, ssh and version negotiation from the SDK. The hot stats call and the event stream go over
 connections of the SDK's own transport with less around them: 0.2 ms of CPU a container instead of 1 (measured,
-`benchmarks/engine_stats.py`).
+`benchmarks/producer.py`).
 """
 
 from __future__ import annotations

@@ -45,6 +45,7 @@ class EventLoop:
         self._subscribed = asyncio.Event()
         self._idle = asyncio.Event()
         self._changed = False
+        self._durable = True
         self._confirmed_at = 0.0
         self._broken = False
         #: A subscription whose continuity with the one before is not proven: events may be missing before it.
@@ -82,12 +83,17 @@ class EventLoop:
     def listed(self, listed_at_ns: int) -> None:
         """A listing of that time was made: whatever comes before it need not be heard."""
         self._reader.begin_at(listed_at_ns)
+        if self._last_event_ns is None:
+            self._last_event_ns = listed_at_ns
+            self._changed = True
+            self._remember()
 
     def reconnect(self) -> None:
         """Breaks the stream: the engine answers nothing else either."""
         self._reader.reconnect()
 
     async def _publish(self, batch: list[object]) -> None:
+        self._durable = False
         records: list[Record] = []
         for item in batch:
             if isinstance(item, Subscribed):
@@ -97,6 +103,7 @@ class EventLoop:
             else:
                 records.extend(await self._records(item))
         await self._shared.outlet.publish(records)
+        self._durable = True
         self._shared.counts.add("events", len(records))
 
     def _opened(self, subscribed: Subscribed) -> None:
@@ -219,7 +226,8 @@ class EventLoop:
             self._remember()
 
     def _remember(self) -> None:
-        if self._changed:
+        """Keeps where the stream is, but never beyond what is published: a successor would take it for a repeat."""
+        if self._changed and self._durable:
             shared = self._shared
             self._changed = False
             shared.store.remember_heard(shared.origin.engine_id, self._last_event_ns, list(self._heard))

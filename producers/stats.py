@@ -18,8 +18,10 @@ from producers.snapshots import SyncLoop
 
 _log: Final = logging.getLogger("wst.producer")
 
-#: Part of the interval after which what was not answered is left out, so that no tick runs into the next.
+#: Part of the interval after which what was not answered is left out, so that the tick does not run into the next.
 _DEADLINE_RATIO: Final = 0.9
+#: An engine before 25 may need a second or two: where the interval is shorter, ticks are skipped, not all of them lost.
+_PATIENCE_S: Final = 5.0
 
 
 class StatsLoop:
@@ -79,7 +81,7 @@ class StatsLoop:
         ids = [container_id for container_id, _ in shared.registry.running()]
         if not ids:
             return
-        deadline = due + self.interval_s * _DEADLINE_RATIO
+        deadline = due + max(self.interval_s * _DEADLINE_RATIO, _PATIENCE_S)
         shared.counts.add("calls.stats", len(ids))
         answers = await loop.run_in_executor(self._thread, lambda: list(shared.calls.engine.stats(ids, deadline)))
         by_workspace: defaultdict[str, list[tuple[Who, Json]]] = defaultdict(list)

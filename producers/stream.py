@@ -95,7 +95,8 @@ class EventReader:
                 self._hand_over(Subscribed(continues))
                 for raw in self._stream:
                     self._hand_over(raw)
-                    self._since_ns = max(whole(mapping(raw).get("timeNano")) or 0, self._since_ns or 0) or None
+                    # The last one's time and not the highest: after a clock that ran back, the highest lies ahead of all to come.
+                    self._since_ns = whole(mapping(raw).get("timeNano")) or self._since_ns
                     if self._stop.is_set():
                         return
             except EngineError as error:

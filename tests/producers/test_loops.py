@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,8 @@ import pytest
 from producers.watch import Pace
 from schemas import topics
 from schemas.counters import COLUMNS, unpack
+from schemas.errors import WstError
+from schemas.publish import Record
 from tests.producers.scripted import ScriptedEngine, container_id, scripted_engine
 from tests.producers.watching import Json, watching
 
@@ -106,6 +108,36 @@ async def test_a_restarted_producer_resumes_where_it_was(scripted: ScriptedEngin
     scripted.say("web", "stop")
     async with watching(scripted.url, tmp_path) as seen:
         assert seen.snapshots()[0]["watched_since_ns"] > watched_since, "nobody knows what was missed"
+
+
+async def test_an_event_that_could_not_be_published_is_published_by_the_next_producer(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+
+    async def full(records: Sequence[Record]) -> None:
+        raise WstError("the disk is full")
+
+    async with watching(scripted.url, tmp_path, may_fail=True) as seen:
+        scripted.say("web", "pause")
+        await seen.until(seen.actions, "the first")
+        seen.outlet.publish = full  # type: ignore[method-assign]
+        scripted.say("web", "unpause")
+        await seen.until(seen.ended, "the failure")
+    async with watching(scripted.url, tmp_path) as seen:
+        await seen.until(lambda: "unpause" in seen.actions(), "the second")
+
+
+async def test_after_a_clock_that_ran_back_a_cut_stream_resumes_without_loss(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.say("web", "pause")
+        await seen.until(seen.actions, "the first")
+        scripted.clock_ns = -HOUR_NS
+        scripted.say("web", "unpause")
+        await seen.until(lambda: len(seen.actions()) == 2, "the second")
+        scripted.cut_streams()
+        scripted.say("web", "stop")
+        await seen.until(lambda: len(seen.actions()) == 3, "the one during the cut")
+        assert [fact["generation"] for fact in seen.facts()] == [0, 1, 1]
 
 
 async def test_a_silent_stream_is_opened_anew_and_nothing_is_made_of_it(scripted: ScriptedEngine, tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ class Watching:
     def __init__(self, watch: EngineWatch, outlet: MemoryOutlet) -> None:
         self.watch = watch
         self.outlet = outlet
+        self.task: asyncio.Task[None] | None = None
+
+    def ended(self) -> bool:
+        """The watch has failed."""
+        return self.task is not None and self.task.done()
 
     def values(self, topic: topics.Topic) -> list[Json]:
         """All values of a topic so far."""
@@ -66,6 +71,7 @@ async def watching(
     name: str | None = "laptop",
     timeout_s: float = 2.0,
     stream_timeout_s: float = 60.0,
+    may_fail: bool = False,
 ) -> AsyncIterator[Watching]:
     """Watches an engine, or the one at a URL, until the block ends."""
     reached = DockerEngine(engine, timeout_s=timeout_s, stream_timeout_s=stream_timeout_s) if isinstance(engine, str) else engine
@@ -76,19 +82,14 @@ async def watching(
     task = asyncio.create_task(watch.run())
     try:
         seen = Watching(watch, outlet)
-        failed = asyncio.create_task(_fail(task))
+        seen.task = task
         await seen.until(lambda: seen.snapshots() or task.done(), "the first listing")
-        failed.cancel()
         if task.done():
             await task
         yield seen
-        assert not task.done(), task.exception()
+        assert may_fail or not task.done(), task.exception()
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         watch.close()
         store.close()
-
-
-async def _fail(task: asyncio.Task[None]) -> None:
-    await asyncio.wait([task])
