@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
-from clickhouse_connect.driver.exceptions import ClickHouseError, Error, OperationalError
+from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, NotSupportedError, ProgrammingError
 
 from schemas.errors import SettingError, Unreachable, WstError
 from streams.sinks.rows import Block
@@ -33,8 +33,8 @@ INSERT_SETTINGS: Final[Mapping[str, Any]] = {"async_insert": 0, "max_partitions_
 _AUTHENTICATION_FAILED: Final = frozenset((192, 193, 194, 516))
 _UNKNOWN_DATABASE: Final = 81
 _UNKNOWN_TABLE: Final = 60
-_BUSY: Final = frozenset((159, 202, 209, 210, 236, 241, 242, 252, 279, 319, 425, 999))
-"""Timeouts, too many queries or parts, memory, read-only or lost replicas, network: it may well work later."""
+_BUSY: Final = frozenset((159, 198, 202, 209, 210, 236, 241, 242, 243, 252, 279, 319, 425, 999, 1002))
+"""Timeouts, too many queries or parts, memory, disk, read-only or lost replicas, network, unknown: it may well work later."""
 
 
 class Busy(WstError):
@@ -121,7 +121,8 @@ def _explain(address: Address, error: ClickHouseError) -> WstError:
         return Unreachable(
             f"the archive in {address.directory} is held by another process, or broken ({first})", "is another `wst up` running?"
         )
-    if code in _BUSY or (code is None and isinstance(error, OperationalError)):
+    # Without a code it is no answer of ClickHouse's: the network, or a proxy in between; unless the client itself refuses.
+    if code in _BUSY or (code is None and not isinstance(error, (DataError, ProgrammingError, NotSupportedError))):
         return Busy(f"ClickHouse at {address.shown} does not answer ({first})", "is it running? see WST_CLICKHOUSE_URL")
     return WstError(f"ClickHouse at {address.shown} refuses a statement ({first})")
 
