@@ -21,7 +21,7 @@ from tests.embedded.wire import PARTITIONS, TOPIC, BrokerProcess, Reader, expect
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Path]:
+def journal(tmp_path: Path) -> Path:
     path = tmp_path / "journal.sqlite"
     Journal(path, PARTITIONS).close()
     return path

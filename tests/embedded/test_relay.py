@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +24,7 @@ def record(topic: str, key: int, size: int = 10, timestamp_ms: int = 0) -> Recor
 
 
 @pytest.fixture
-def journal(tmp_path: Path) -> Iterator[Journal]:
+def journal(tmp_path: Path) -> Journal:
     return Journal(tmp_path / "journal.sqlite", PARTITIONS)
 
 

@@ -1,0 +1,131 @@
+"""`wst doctor`: each fault is found, named and comes with what to do."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from producers.control import control_record
+from schemas.codec import codec
+from schemas.errors import Unreachable
+from schemas.journal import Journal
+from schemas.settings import Settings
+from streams.cli import checks
+from streams.cli.checks import Finding
+from streams.cli.engine_probe import NoAnswer, probe
+from tests.face.api_parts import served, whole_state
+from tests.face.test_cli import wst
+from tests.platform.engine import DockerEngine
+from tests.platform.kafka import KafkaBroker
+
+NOW_NS = 1_700_000_000 * 10**9
+
+
+def alive(engine_id: str, producer_id: str, name: str = "laptop", ago_s: int = 1) -> dict[str, Any]:
+    section = {"producer_id": producer_id, "engine_name": name, "host": f"host-{producer_id}", "interval_ms": 10_000}
+    record = control_record("wst.", engine_id, "producer", section, NOW_NS - ago_s * 10**9)
+    return codec("control").decode(record.value)
+
+
+def levels(findings: list[Finding]) -> list[str]:
+    return [finding.level for finding in findings]
+
+
+def test_two_producers_of_one_engine_are_a_fault_but_a_dead_one_does_not_count() -> None:
+    two = list(checks.producers([alive("E1", "a"), alive("E1", "b")], NOW_NS))
+    assert levels(two) == ["fault"]
+    assert two[0].what == "engine E1 has 2 producers (on host-a, host-b)"
+    assert levels(list(checks.producers([alive("E1", "a"), alive("E1", "b", ago_s=31)], NOW_NS))) == ["ok"]
+
+
+def test_two_engines_of_one_name_are_a_fault() -> None:
+    found = list(checks.producers([alive("E1", "a"), alive("E2", "b")], NOW_NS))
+    assert levels(found) == ["ok", "ok", "fault"]
+    assert found[2].what == "2 engines are called laptop"
+    assert "WST_ENGINE_NAME" in found[2].fix
+
+
+@pytest.mark.parametrize(("ahead_s", "level"), [(0.3, "ok"), (-5.0, "warning"), (61.0, "fault"), (-3600.0, "fault")])
+def test_a_clock_apart_is_said(ahead_s: float, level: str) -> None:
+    assert checks.clock("laptop", ahead_s).level == level
+
+
+def test_a_data_directory_that_cannot_be_written_or_is_full_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Settings(data_dir=tmp_path / "not" / "yet")
+    assert levels(list(checks.data_dir(given))) == ["ok"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100 << 20})())
+    assert [(finding.level, finding.fix) for finding in checks.data_dir(given)] == [
+        ("fault", "make room: what cannot be written is not recorded")
+    ]
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    assert [finding.what for finding in checks.data_dir(given)] == [f"{tmp_path / 'not' / 'yet'} cannot be written"]
+
+
+def test_health_tells_of_parts_that_died_of_lag_and_of_an_archive_that_is_away() -> None:
+    health = {
+        "status": "ok",
+        "workspaces": 3,
+        "lag": {"wst.workspace.state": 20_000},
+        "parts": [
+            {"name": "broker", "state": "up", "restarts": 0, "last_end": ""},
+            {"name": "worker state", "state": "restarting", "restarts": 2, "last_end": "killed by SIGKILL"},
+        ],
+        "sink": {"lag": {"wst.docker.events": 5}, "away": True},
+    }
+    found = list(checks.api(health, "http://x"))
+    assert [(finding.level, finding.part) for finding in found] == [
+        ("ok", "api"),
+        ("ok", "part"),
+        ("warning", "part"),
+        ("warning", "lag"),
+        ("fault", "clickhouse"),
+    ]
+    assert "started again 2 times (killed by SIGKILL)" in found[2].what
+    assert levels(list(checks.api(Unreachable("no API", "start it"), "http://x"))) == ["fault"]
+
+
+def test_an_engine_that_is_not_there_is_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(NoAnswer, match="there is no such socket"):
+        probe(f"unix://{tmp_path}/none.sock")
+    with pytest.raises(NoAnswer, match="start Docker"):
+        probe("tcp://127.0.0.1:1")
+    assert probe("ssh://me@far") is None
+
+
+@pytest.mark.engine
+def test_a_real_engine_is_recognised_and_its_clock_agrees(engine: DockerEngine) -> None:
+    seen = probe(engine.url)
+    assert seen is not None
+    assert seen.engine_id
+    assert abs(seen.ahead_s) < 2
+
+
+def test_the_command_exits_1_with_a_fault_and_0_without(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite", 4)
+    section = {"producer_id": "a", "engine_name": "laptop", "host": "h", "interval_ms": 3_600_000}
+    journal.append([control_record("wst.", "E1", "producer", section, checks.now_ns())])
+    told = {"WST_DATA_DIR": str(tmp_path), "HOME": str(tmp_path)}
+    nothing = wst("doctor", WST_API="http://127.0.0.1:1", **told)
+    assert nothing.returncode == 1
+    assert "no API answers at http://127.0.0.1:1" in nothing.stdout
+    with served(whole_state("shop@laptop")) as api:
+        well = wst("doctor", "--json", WST_API=api.url, WST_ENGINES="ssh://me@far", **told)
+    found = json.loads(well.stdout)
+    assert well.returncode == 0, found
+    assert {finding["part"] for finding in found} == {"api", "engine", "data", "producer"}
+    assert "engine E1 has one producer (on h)" in [finding["what"] for finding in found]
+
+
+@pytest.mark.kafka
+def test_a_cluster_without_topics_and_archive_is_told_what_to_run(kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
+    told = {"WST_BROKERS": kafka.bootstrap, "WST_TOPIC_PREFIX": f"{unique}.", "WST_CLICKHOUSE_URL": "http://127.0.0.1:1"}
+    found = json.loads(wst("doctor", "--json", WST_API="http://127.0.0.1:1", HOME=str(tmp_path), **told).stdout)
+    by_part = {finding["part"]: finding for finding in found}
+    assert by_part["topics"]["fix"] == "run `wst topics apply`"
+    assert by_part["clickhouse"]["level"] == "fault"
+    assert (by_part["kafka"]["level"], by_part["kafka"]["what"]) == ("ok", f"{kafka.bootstrap} answers")
