@@ -77,7 +77,7 @@ def fold_tick(
     outputs = []
     if readings:
         derived = _judge(engine, tick, readings, record_timestamp_ms, policy)
-        outputs.append(_record(state, engine, "samples", samples=derived, part=tick["part"]))
+        outputs.append(_record(state, engine, "samples", samples=derived, part=tick["part"], host_memory_bytes=tick["host_memory_bytes"]))
     if engine.highest_ns >= engine.windows.due_ns:
         outputs += _publish(state, engine, policy)
         if grace_begins(engine.highest_ns, policy) > engine.windows.gone_before_ns:
@@ -211,6 +211,7 @@ def _record(
     part: int = 0,
     samples: list[Record] | None = None,
     windows: list[Record] | None = None,
+    host_memory_bytes: int = 0,
 ) -> Record:
     position = state.position
     assert position is not None  # noqa: S101 - an engine is known only from a tick, and a tick has a position
@@ -218,5 +219,5 @@ def _record(
         "kind": kind, "workspace_id": state.workspace_id, "workspace_name": engine.workspace_name, "engine_id": engine.engine_id,
         "engine_name": engine.engine_name, "generation": engine.generation, "labels": engine.labels, "epoch": position.epoch,
         "partition": position.partition, "offset": position.offset, "tick_at_ns": engine.tick_at_ns, "part": part,
-        "samples": samples or [], "windows": windows or [],
+        "samples": samples or [], "windows": windows or [], "host_memory_bytes": host_memory_bytes,
     }  # fmt: skip

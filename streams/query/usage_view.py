@@ -40,7 +40,7 @@ class UsageView:
             tick = engines[record["engine_id"]] = _Tick(record["tick_at_ns"])
         for sample in sound:
             row = samples.unpack(sample["derived"])
-            tick.sampled[sample["container_id"]] = Sampled(record["engine_id"], record.get("host_memory_bytes", 0), row)
+            tick.sampled[sample["container_id"]] = Sampled(record["engine_id"], record["host_memory_bytes"], row)
         return True
 
     def metrics(self, workspace_id: str, containers: Container[str]) -> Metrics | None:

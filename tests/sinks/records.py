@@ -153,6 +153,7 @@ def usage(at: Position = FIRST, workspace_id: str = "shop@laptop", **more: Any) 
         "partition": at.partition,
         "offset": at.offset,
         "tick_at_ns": T0_NS,
+        "host_memory_bytes": 0,
     } | more
 
 
