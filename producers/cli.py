@@ -33,7 +33,7 @@ _RECORD_SYNC_S: Final = 1.0
 _RECORD_COLLECT_S: Final = 5.0
 _PLAY_SYNC_S: Final = 10.0
 _SHORTEST_S: Final = 0.25
-_LINGER_S: Final = 0.5
+_LINGER_S: Final = 0.2
 
 
 @click.command()

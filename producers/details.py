@@ -61,7 +61,7 @@ class DetailCalls:
         known = shared.registry.get(container_id)
         if known is None:
             return
-        heard = known.detail_events
+        heard, heard_ns = known.detail_events, known.last_event_ns
         try:
             answer = await shared.calls.inspect(container_id)
             if answer is None:
@@ -77,14 +77,13 @@ class DetailCalls:
             known = shared.registry.get(container_id)
             if known is None:
                 return
-            if known.detail_events != heard:
-                # The answer lies between events: whatever it shows, the next one shows better.
+            if known.detail_events == heard:
+                known.inspected(details)
+                # Signs of activity in between change no detail, but would make an older time look outdated.
+                heard_ns = known.last_event_ns
+            else:
                 known.details = details
                 self.due(container_id)
-                return
-            known.inspected(details)
-            fact = details_fact(
-                shared.origin, shared.at(known.last_event_ns), known.who, shared.registry.workspace_name(known.who), details.record
-            )
-            await shared.outlet.publish([fact])
+            name = shared.registry.workspace_name(known.who)
+            await shared.outlet.publish([details_fact(shared.origin, shared.at(heard_ns), known.who, name, details.record)])
             shared.counts.add("details")

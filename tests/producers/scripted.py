@@ -32,6 +32,7 @@ class ScriptedEngine:
     Attributes:
         calls: requests by kind.
         fault: None, `500`, or `hang`: what happens to all requests but the event stream.
+        hung: a request hangs.
         clock_ns: added to this machine's time.
         ring: events as the engine's memory holds them.
     """
@@ -43,6 +44,7 @@ class ScriptedEngine:
         self.ring: list[Json] = []
         self.calls: Counter[str] = Counter()
         self.fault: str | None = None
+        self.hung = threading.Event()
         self.clock_ns = 0
         self.stats_delay_s = 0.0
         self.engine_id = "SCRIPTED"
@@ -141,6 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         if kind == "events":
             return self._stream(parse_qs(parts.query))
         while self.engine.fault == "hang":
+            self.engine.hung.set()
             time.sleep(0.02)
         if self.engine.fault == "500":
             return self._answer(500, {"message": "boom"})
