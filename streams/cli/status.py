@@ -54,11 +54,16 @@ def _draw(found: Any) -> RenderableType:
 def _watch(api: Api, workspace: str | None, as_json: bool) -> None:
     from rich.live import Live
 
-    if as_json:
+    console = _console()
+    if as_json or not console.is_terminal:
         while True:
-            _echo_json(_fetch(api, workspace), indent=False)
+            found = _fetch(api, workspace)
+            if as_json:
+                _echo_json(found, indent=False)
+            else:
+                console.print(_draw(found))
             time.sleep(_EVERY_S)
-    with Live(_draw(_fetch(api, workspace)), console=_console(), auto_refresh=False, screen=False) as live:
+    with Live(_draw(_fetch(api, workspace)), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(_EVERY_S)
             live.update(_draw(_fetch(api, workspace)), refresh=True)

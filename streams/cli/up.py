@@ -41,7 +41,7 @@ def up(
     settings = load_settings()
     source = _source(settings, engines, demo, recording, speed)
     port = settings.api_port if port is None else port
-    _check_port(settings.api_host, port)
+    port = _free_port(settings.api_host, port)
     folder = (data or _default_data(settings, source)).expanduser().absolute()
     held = DataDir.hold(folder)
     try:
@@ -70,9 +70,13 @@ def _default_data(settings: Settings, source: Source) -> Path:
     return settings.data_dir.with_name(settings.data_dir.name + ("-recording" if source.recording else "-demo"))
 
 
-def _check_port(host: str, port: int) -> None:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
+def _free_port(host: str, port: int) -> int:
+    """The port, or any free one for 0: it has to stay the same when the API is started again.
+
+    Raises:
+        SettingError: someone else has it.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
@@ -80,11 +84,13 @@ def _check_port(host: str, port: int) -> None:
             raise SettingError(
                 f"port {port} on {host} cannot be used ({error.strerror})", "give another one with --port, or 0 for any"
             ) from error
+        return int(probe.getsockname()[1])
 
 
 def _run(settings: Settings, source: Source, folder: Path, port: int, duration: float | None) -> None:
     from rich.console import Console
 
+    from streams.cli.client import Api
     from streams.cli.screen import make_screen
     from streams.supervisor.plan import environment, parts
     from streams.supervisor.tree import Tree
@@ -93,14 +99,11 @@ def _run(settings: Settings, source: Source, folder: Path, port: int, duration: 
     banner = _DEMO if source.play and not source.recording else ""
     what = f"playing {source.recording}" if source.recording else ""
     screen = make_screen(Console(), " · ".join(filter(None, (what, f"data in {folder}"))), banner)
-    api_settings: dict[str, Any] = {}
+    clients: dict[str, Api] = {}
 
     def fetch(address: str) -> list[dict[str, Any]]:
-        from streams.cli.client import Api
-
-        if address not in api_settings:
-            api_settings[address] = Api(settings.model_copy(update={"api": address}))
-        states: list[dict[str, Any]] = api_settings[address].get("/api/v1/workspaces")
+        client = clients.setdefault(address, Api(settings.model_copy(update={"api": address})))
+        states: list[dict[str, Any]] = client.get("/api/v1/workspaces")
         return states
 
     async def run() -> None:

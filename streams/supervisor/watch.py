@@ -29,7 +29,7 @@ class NeverReady(WstError):
 
 
 async def run_tree(tree: Tree, screen: Shows, fetch: Callable[[str], list[Json]], duration_s: float | None) -> None:
-    """Runs the tree until Ctrl-C, SIGTERM, or its time is up; all parts have ended on return.
+    """Runs the tree until Ctrl-C, SIGTERM, the end of its terminal, or until its time is up; all parts have ended on return.
 
     Args:
         fetch: the workspaces, from the API at an address; called in a thread; raises WstError when it does not answer.
@@ -40,7 +40,7 @@ async def run_tree(tree: Tree, screen: Shows, fetch: Callable[[str], list[Json]]
     """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         loop.add_signal_handler(number, stop.set)
     timer = loop.call_later(duration_s, stop.set) if duration_s is not None else None
     watching = asyncio.create_task(_watch(tree, screen, fetch))

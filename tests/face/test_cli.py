@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -191,6 +192,22 @@ def test_events_follow_what_comes_each_once(api: Served) -> None:
     finally:
         following.kill()
         following.communicate()
+
+
+@pytest.mark.parametrize("command", [("status", "--watch"), ("status", "--watch", "--json"), ("events", "--follow")])
+def test_ctrl_c_ends_what_goes_on_without_a_traceback(api: Served, command: tuple[str, ...]) -> None:
+    watching = subprocess.Popen(
+        [sys.executable, "-u", "-m", "schemas.wst", *command],
+        env=os.environ | {"WST_API": api.url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stdout is not None
+    assert watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    _, complaint = watching.communicate(timeout=20)
+    assert (watching.returncode, complaint.strip()) == (130, "")
 
 
 def test_a_reader_that_goes_away_gets_no_complaint(api: Served) -> None:
