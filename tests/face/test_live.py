@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 
 from schemas import topics
 from schemas.errors import Unreachable
@@ -18,9 +19,11 @@ from schemas.publish import make_record
 from schemas.settings import Settings
 from schemas.topics import Topic
 from streams.api.live import Live
+from streams.cli.topic_admin import TopicAdmin
 from streams.query.memory import MemoryArchive
 from streams.sinks.rows import CAUSE_HEADER
 from tests.embedded.wire import PARTITIONS, BrokerProcess
+from tests.platform.kafka import KafkaBroker
 from tests.sinks.records import arrive, event, position, rows_of, sample, state, usage
 
 
@@ -112,3 +115,54 @@ async def test_a_broker_out_of_reach_is_said_in_one_line() -> None:
     live = Live(Settings(brokers="127.0.0.1:1"), None)
     with pytest.raises(Unreachable, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
         await live.run()
+
+
+@asynccontextmanager
+async def on_kafka(given: Settings) -> AsyncIterator[Live]:
+    live = Live(given, None)
+    task = asyncio.create_task(live.run())
+    try:
+        await asyncio.wait([task, loaded := asyncio.create_task(live.loaded.wait())], timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        loaded.cancel()
+        if task.done():
+            task.result()
+        yield live
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def publish(given: Settings, *records: tuple[Topic, str, dict[str, Any]]) -> None:
+    producer = AIOKafkaProducer(bootstrap_servers=given.brokers)
+    await producer.start()
+    try:
+        for topic, key, value in records:
+            made = make_record(topic, given.topic_prefix, key, value, kind="x", record_id="x", timestamp_ms=int(time.time() * 1000))
+            await producer.send_and_wait(made.topic, made.value, key=made.key, headers=list(made.headers))
+    finally:
+        await producer.stop()
+
+
+@pytest.mark.kafka
+async def test_in_a_cluster_all_states_are_read_and_events_from_now_on(kafka: KafkaBroker, unique: str) -> None:
+    given = Settings(brokers=kafka.bootstrap, topic_prefix=f"{unique}.", partitions=2)
+    with pytest.raises(Unreachable, match=r"has no topic .*: run `wst topics apply`"):
+        async with on_kafka(given):
+            pass
+    async with TopicAdmin(given) as admin:
+        await admin.apply(await admin.plan())
+    names = [f"ws-{number}@laptop" for number in range(50)]
+    await publish(
+        given,
+        *[(topics.WORKSPACE_STATE, name, state(name, position(number + 1))) for number, name in enumerate(names)],
+        (topics.WORKSPACE_USAGE, names[0], usage(workspace_id=names[0], samples=[sample(memory_used_bytes=5)])),
+        (topics.WORKSPACE_CHANGES, names[0], event(1, workspace_id=names[0])),
+    )
+    async with on_kafka(given) as live:
+        assert [record["workspace_id"] for record in live.states] == sorted(names)
+        await until(lambda: live.usage.metrics(names[0], {"c1"}) is not None)
+        place = live.recent.place
+        await publish(given, (topics.WORKSPACE_CHANGES, names[0], event(2, workspace_id=names[0])))
+        await asyncio.wait_for(live.recent.wait(place, 20), 20)
+        assert [each["seq"] for each in live.recent.after(place, 9).events] == [2]
+        await until(lambda: set(live.lag().values()) == {0})
