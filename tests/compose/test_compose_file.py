@@ -6,6 +6,7 @@ import json
 import os
 import stat
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,14 @@ def test_no_secret_stands_in_the_environment_or_in_git(stack: Stack) -> None:
     for secret in stack["secrets"].values():
         done = subprocess.run(["git", "check-ignore", "--quiet", secret["file"]], cwd=ROOT, check=False)
         assert done.returncode == 0, secret["file"]
+
+
+def test_no_secret_is_packed_into_the_source_distribution(stack: Stack) -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    left_out = project["tool"]["hatch"]["build"]["targets"]["sdist"]["exclude"]
+    for secret in stack["secrets"].values():
+        path = "/" + str(Path(secret["file"]).relative_to(ROOT))
+        assert any(path.startswith(folder + "/") for folder in left_out), path
 
 
 def test_each_secret_file_that_a_part_reads_is_given_to_it(stack: Stack) -> None:
