@@ -118,10 +118,16 @@ class Tree:
                 await self._note(part, "done")
                 return
             lived_s = asyncio.get_running_loop().time() - child.started_s
-            if status in (2, 3) and self.seen[part.name].restarts == 0 and lived_s < _FIRST_S:
+            if status in (2, 3) and lived_s < _FIRST_S and self._never_worked(part, needed):
                 raise PartFailed(child.why() or f"{part.name} {describe_end(status)}", status)
             deaths = 0 if lived_s > _STEADY_S else deaths + 1
             await self._restart_after(part, child, status, _DELAYS_S[min(deaths, len(_DELAYS_S) - 1)])
+
+    def _never_worked(self, part: Part, needed: Mapping[str, Child]) -> bool:
+        """Whether a part that has ended never worked, and for no want of what it needs."""
+        seen = self.seen[part.name]
+        was_ready = seen.was_up and bool(part.provides)
+        return seen.restarts == 0 and not was_ready and not any(other.ended.done() for other in needed.values())
 
     async def _restart_after(self, part: Part, child: Child, status: int, delay_s: float) -> None:
         end = describe_end(status) + (f" ({why})" if (why := child.why()) else "")

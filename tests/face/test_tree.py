@@ -145,6 +145,20 @@ async def test_a_part_that_says_at_its_start_why_it_cannot_run_ends_the_tree_wit
     assert not is_alive(run.tree.seen["broker"].pid)
 
 
+async def test_a_part_that_worked_and_then_loses_what_it_needs_does_not_end_the_tree(tmp_path: Path) -> None:
+    code = FOREVER + (
+        "import os; pid = int(os.environ['WST_BROKERS'].split(':')[1]); print('wst-ready x', flush=True)\n"
+        "while os.path.exists(f'/proc/{pid}') and 'State:\tZ' not in open(f'/proc/{pid}/status').read(): time.sleep(0.001)\n"
+        "print('wst: the broker is away', flush=True); sys.exit(3)"
+    )
+    async with running(tmp_path, broker(), Part("serve", python(code), needs=("broker",), provides="WST_API")) as run:
+        await run.until(lambda: run.is_up("serve"))
+        first = run.tree.seen["serve"].pid
+        os.kill(run.tree.seen["broker"].pid, signal.SIGKILL)
+        await run.until(lambda: run.is_up("serve") and run.tree.seen["serve"].pid != first)
+        assert run.said[0].startswith(("broker killed by SIGKILL", "serve ended with status 3 (the broker is away)"))
+
+
 async def test_a_recording_that_has_been_played_is_done_and_not_played_again(tmp_path: Path) -> None:
     async with running(tmp_path, broker(), Part("play", python("pass"), may_end=True)) as run:
         await run.until(lambda: run.tree.seen["play"].state == "done")
