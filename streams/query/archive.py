@@ -49,13 +49,17 @@ class EventFilter:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Behind which event a page begins; `str()` makes the text users hand back."""
+    """Behind which event a page begins; `str()` makes the text users hand back.
+
+    By time, at the same time by number: a fact's changes stand in the order they were numbered.
+    """
 
     at_ns: int
+    seq: int
     id: str
 
     def __str__(self) -> str:
-        return urlsafe_b64encode(f"{self.at_ns}:{self.id}".encode()).decode().rstrip("=")
+        return urlsafe_b64encode(f"{self.at_ns}:{self.seq}:{self.id}".encode()).decode().rstrip("=")
 
     @classmethod
     def parse(cls, text: str) -> Cursor:
@@ -65,10 +69,10 @@ class Cursor:
             Refused: it is no cursor.
         """
         try:
-            at_ns, _, event_id = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().partition(":")
-            if not -(2**63) <= int(at_ns) < 2**63:
-                raise ValueError(at_ns)
-            return cls(int(at_ns), event_id)
+            at_ns, seq, event_id = urlsafe_b64decode(text + "=" * (-len(text) % 4)).decode().split(":", 2)
+            if not all(-(2**63) <= int(number) < 2**63 for number in (at_ns, seq)):
+                raise ValueError(text)
+            return cls(int(at_ns), int(seq), event_id)
         except ValueError as error:
             raise Refused(f"{text[:80]!r} is no cursor", "hand back what the last page said") from error
 
@@ -125,16 +129,17 @@ class ClickHouseArchive:
         limit = max(1, min(limit, MAX_PAGE))
         conditions, parameters = _conditions(which)
         if after is not None:
-            conditions.append(f"(toUnixTimestamp64Nano(at), id) {'<' if newest_first else '>'} ({{after_ns:Int64}}, {{after_id:String}})")
-            parameters |= {"after_ns": after.at_ns, "after_id": after.id}
+            beyond = "<" if newest_first else ">"
+            conditions.append(f"(toUnixTimestamp64Nano(at), seq, id) {beyond} ({{after_ns:Int64}}, {{after_seq:Int64}}, {{after_id:String}})")
+            parameters |= {"after_ns": after.at_ns, "after_seq": after.seq, "after_id": after.id}
         order = "DESC" if newest_first else "ASC"
         sql = (
-            "SELECT record, id, toUnixTimestamp64Nano(at) AS at_ns FROM {table} FINAL"
-            f" WHERE {' AND '.join(conditions) or '1'} ORDER BY at {order}, id {order} LIMIT {{limit:UInt32}}"
+            "SELECT record, id, seq, toUnixTimestamp64Nano(at) AS at_ns FROM {table} FINAL"
+            f" WHERE {' AND '.join(conditions) or '1'} ORDER BY at {order}, seq {order}, id {order} LIMIT {{limit:UInt32}}"
         )
         rows = await self._rows(sql, "workspace_changes_rows", parameters | {"limit": limit + 1}, raw=("record",))
         shown = rows[:limit]
-        more = Cursor(shown[-1]["at_ns"], shown[-1]["id"]) if len(rows) > limit else None
+        more = Cursor(shown[-1]["at_ns"], shown[-1]["seq"], shown[-1]["id"]) if len(rows) > limit else None
         return Page([_EVENT.decode(row["record"]) for row in shown], more)
 
     async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:

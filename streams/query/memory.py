@@ -73,7 +73,7 @@ class MemoryArchive:
         rows = [row for row in self.rows("workspace_changes_rows") if _wanted(row, which)]
         rows.sort(key=_place, reverse=newest_first)
         if after is not None:
-            behind = (after.at_ns, after.id)
+            behind = (after.at_ns, after.seq, after.id)
             rows = [row for row in rows if (_place(row) < behind if newest_first else _place(row) > behind)]
         shown = rows[:limit]
         more = Cursor(*_place(shown[-1])) if len(rows) > limit else None
@@ -96,8 +96,8 @@ class MemoryArchive:
         """Nothing to let go of."""
 
 
-def _place(row: Mapping[str, Any]) -> tuple[int, str]:
-    return row["at"], row["id"]
+def _place(row: Mapping[str, Any]) -> tuple[int, int, str]:
+    return row["at"], row["seq"], row["id"]
 
 
 def _wanted(row: Mapping[str, Any], which: EventFilter) -> bool:
