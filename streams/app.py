@@ -97,6 +97,7 @@ def cluster_lane(settings: Settings, plan: AppPlan, epoch: int) -> LaneSettings:
         alive=partial(say_alive, settings.data_dir, plan.name),
         commit_interval_s=plan.commit_interval_s,
         fetch_wait_ms=_CLUSTER_FETCH_WAIT_MS,
+        client=client_arguments(settings),
         options=_credentials(settings),
     )
 

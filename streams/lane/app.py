@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import faust
+from faust.tables import TableManager
 from faust.types import TP
 
 from schemas.publish import Publisher
 from streams.lane.batch import Positions
-from streams.lane.changelog import Changelog, ChangelogTable
+from streams.lane.changelog import Changelog
 from streams.lane.committer import Committer
 from streams.lane.consumer import LaneConsumer, LaneTransport
 from streams.lane.durability import Copy, Durability
@@ -70,7 +71,8 @@ class LaneSettings:
         instance_id: static membership: a restart within the session keeps its partitions; unset: none.
         alive: called between commits: the worker comes round with its work.
         wire: set in an embedded tree.
-        options: further Faust settings (credentials).
+        client: further arguments of aiokafka's clients (security).
+        options: the same as Faust wants it.
     """
 
     app_id: str
@@ -84,6 +86,7 @@ class LaneSettings:
     instance_id: str | None = None
     alive: Callable[[], None] = lambda: None
     wire: Wire | None = None
+    client: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
 
 
@@ -103,11 +106,11 @@ class LaneTopic(faust.Topic):
         """Nothing: topics are made by `wst topics apply`, and checked before the app starts."""
 
 
-class LaneTables(faust.tables.TableManager):
+class LaneTables(TableManager):
     """Faust's table manager without the second it sleeps at each start."""
 
     async def on_start(self) -> None:
-        """Registers the tables at once: they were all added before the app started."""
+        """Nothing to wait for: the lane's tables are its own."""
         await self._update_channels()
         await self.recovery.start()
 
@@ -159,8 +162,9 @@ class LaneApp(faust.App):
         )
         producer = ProducerOf(self)
         wire = settings.wire
-        self._changelogs: dict[str, ChangelogTable] = {}
-        self._durability: Durability = wire.durability if wire else Changelog(producer, self._changelogs)
+        self._durability: Durability = (
+            wire.durability if wire else Changelog(settings.app_id, producer, {**settings.client, "bootstrap_servers": settings.brokers})
+        )
         publisher = wire.publisher if wire else KafkaPublisher(producer, settings.partitions)
         self.outputs = Outputs(publisher, self.lease, end)
         self.folding = Folding(
@@ -192,9 +196,6 @@ class LaneApp(faust.App):
         self._folders[topic] = folder
         if table is not None:
             self._lane_tables[topic] = table
-            if self.settings.wire is None:
-                self._changelogs[table.name] = changelog = ChangelogTable(self, table, self.settings.partitions)
-                self.tables.add(changelog)
 
         channel = self.topic(topic, key_type=bytes, value_type=bytes, partitions=self.settings.partitions)
 
@@ -220,8 +221,18 @@ class LaneApp(faust.App):
         """Whether the lane folds a topic; the others are changelogs."""
         return topic in self._folders
 
-    async def begin(self, tp: TP, committed_offset: int | None, end_offset: int | None) -> None:
-        """Begins a partition from what is durable; ends the process when the log is not the one that was folded."""
+    def let_go(self, owned: Sequence[TP]) -> None:
+        """Forgets the tables' partitions that are another worker's now."""
+        for topic, table in self._lane_tables.items():
+            for partition in table.partitions():
+                if TP(topic, partition) not in owned:
+                    self._durability.drop(partition, table)
+
+    async def recover(self, tp: TP, committed_offset: int | None, end_offset: int) -> int:
+        """Fills a partition's table from what is durable; returns the log offset below which everything is.
+
+        Ends the process when the log is not the one that was folded.
+        """
         mark = await self._durability.recover(tp, self._lane_tables.get(tp.topic))
         epoch, wire = self.settings.epoch, self.settings.wire
         if mark is None and committed_offset and wire is None and tp.topic in self._lane_tables:
@@ -230,10 +241,14 @@ class LaneApp(faust.App):
             self.end(f"{tp.topic}/{tp.partition} was folded up to log epoch {mark.epoch}, and this log says {epoch}")
         floor = mark.next_position if mark is not None and mark.epoch == epoch else 0
         log_end = await wire.last_position() + 1 if wire else end_offset
-        if log_end is not None and floor > log_end:
+        if floor > log_end:
             self.end(
                 f"{tp.topic}/{tp.partition} ends at {log_end}, and {floor} was folded already: the log is another one under an old epoch"
             )
+        return floor
+
+    def begin(self, tp: TP, floor: int, committed_offset: int | None) -> None:
+        """Begins folding a recovered partition."""
         self._folders[tp.topic].begin(tp.partition)
         self.ledger.begin(tp, floor, committed_offset)
 

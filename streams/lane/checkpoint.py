@@ -84,6 +84,10 @@ class Checkpoint:
             table.restore(tp.partition, rows)
         return mark
 
+    def drop(self, partition: int, table: Table[Any]) -> None:
+        """Empties the table's partition in memory."""
+        table.drop(partition)
+
     def _read(self, tp: TP, table: str) -> tuple[list[tuple[bytes, bytes]], Mark | None]:
         rows = self._db.execute("SELECT key, value FROM state WHERE table_name = ? AND partition = ?", (table, tp.partition)).fetchall()
         found = self._db.execute("SELECT epoch, next_position FROM marks WHERE topic = ? AND partition = ?", tp).fetchone()

@@ -65,8 +65,20 @@ class Committer:
     async def commit(self) -> bool:
         """Commits every partition that has come further; says whether any had."""
         async with self._one_at_a_time:
-            done = [await self._commit_partition(tp) for tp in self._ledger.partitions()]
-        return any(done)
+            return await self._commit_all()
+
+    async def finish(self) -> None:
+        """Commits once more and ends the reading: from here on nothing is folded and nothing written.
+
+        A commit that began after a partition was given away would write between its new owner's values, with the lease
+        in order.
+        """
+        async with self._one_at_a_time:
+            await self._commit_all()
+            self._ledger.forget()
+
+    async def _commit_all(self) -> bool:
+        return any([await self._commit_partition(tp) for tp in self._ledger.partitions()])
 
     async def _commit_partition(self, tp: TP) -> bool:
         track = self._ledger.get(tp)

@@ -98,6 +98,7 @@ class LaneConsumer(driver.Consumer):
         super().__init__(*arguments, **options)
         #: Held while a fetch is taken and delivered, and while reading begins anew: no batch crosses a seek.
         self._reading = asyncio.Lock()
+        self._revocations = 0
 
     def _new_consumer_thread(self) -> LaneConsumerThread:
         return LaneConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -150,12 +151,22 @@ class LaneConsumer(driver.Consumer):
         notify(self._waiting_for_ack)
         return True
 
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Notes at once that partitions go: whatever was beginning with them must not begin."""
+        self._revocations += 1
+        await super().on_partitions_revoked(revoked)
+
     async def perform_seek(self) -> None:
-        """Begins reading anew, from what is durable."""
+        """Begins reading anew, from what is durable.
+
+        A rebalance may begin meanwhile, and Faust resumes the flow all the same: without a track nothing is folded.
+        """
+        seen = self._revocations
         async with self._reading:
             self.app.ledger.forget()
             await super().perform_seek()
             inputs = sorted(tp for tp in self.assignment() if self.app.is_input(tp.topic))
+            self.app.let_go(inputs)
             ends = await self.highwaters(*inputs)
             for tp in inputs:
                 committed: int | None = self._read_offset[tp]
@@ -164,16 +175,19 @@ class LaneConsumer(driver.Consumer):
                     # and an offset behind the end is one of an earlier log.
                     committed = None
                     await self._thread.seek_to_beginning(driver.ensure_aiokafka_TP(tp))
-                await self.app.begin(tp, committed, ends[tp])
+                floor = await self.app.recover(tp, committed, ends[tp])
+                if self._revocations != seen:
+                    return
+                self.app.begin(tp, floor, committed)
 
     async def wait_empty(self) -> None:
-        """Waits for the batches that agents have begun, then commits: no longer than a rebalance may take."""
+        """Waits for the batches that agents have begun, then commits for the last time: no longer than a rebalance may take."""
         try:
             async with asyncio.timeout(self.app.lease.session_s):
                 while self._unacked_messages:
                     await self._wait_for_ack(timeout=1)
                     self._clean_unacked_messages()
-                await self.commit()
+                await self.app.committer.finish()
         except TimeoutError:
             self.app.end("its agents did not finish their batches in time for a rebalance")
 

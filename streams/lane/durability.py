@@ -52,8 +52,12 @@ class Durability(Protocol):
     async def recover(self, tp: TP, table: Table[Any] | None) -> Mark | None:
         """Fills the table's partition with what was written, and says how far it had come; None: nothing was.
 
-        The values may be ahead of the mark where a process died between the two: values guard themselves.
+        What the table holds beyond it is forgotten. The values may be ahead of the mark where a process died between the two:
+        values guard themselves.
         """
+
+    def drop(self, partition: int, table: Table[Any]) -> None:
+        """Lets go of a partition that is another worker's now."""
 
 
 class MemoryDurability:
@@ -74,3 +78,7 @@ class MemoryDurability:
             table.drop(tp.partition)
             table.restore(tp.partition, self._values.get((table.name, tp.partition), {}).items())
         return self._marks.get(tp)
+
+    def drop(self, partition: int, table: Table[Any]) -> None:
+        """Empties the table's partition."""
+        table.drop(partition)

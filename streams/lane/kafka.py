@@ -29,8 +29,8 @@ class TooLarge(Exception):
     """A value that no topic takes."""
 
 
-async def send_rows(producer: AIOKafkaProducer, topic: str, partition: int, rows: Iterable[Row]) -> None:
-    """Sends records to one partition, in order; returns when all are acknowledged.
+async def send_rows(producer: AIOKafkaProducer, topic: str, partition: int, rows: Iterable[Row]) -> int:
+    """Sends records, at least one, to one partition, in order; when all are acknowledged returns the offset behind the last.
 
     Raises:
         Exception: one of them was not; which is not known.
@@ -44,10 +44,9 @@ async def send_rows(producer: AIOKafkaProducer, topic: str, partition: int, rows
             # Full: the record begins the next one, which takes a first record of any size.
             acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
             batch = producer.create_batch()
-    if batch.record_count():
-        acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
-    for sent in acknowledged:
-        await sent
+    acknowledged.append(await producer.send_batch(batch, topic, partition=partition))
+    answers = [await sent for sent in acknowledged]
+    return int(answers[-1].offset) + int(batch.record_count())
 
 
 class KafkaPublisher:

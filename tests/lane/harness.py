@@ -93,6 +93,9 @@ class ScriptedDurability:
     async def recover(self, tp: TP, table: Table[Any] | None) -> Mark | None:
         return await self.kept.recover(tp, table)
 
+    def drop(self, partition: int, table: Table[Any]) -> None:
+        self.kept.drop(partition, table)
+
 
 class Bench:
     """One partition's lane, folding tallies."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,9 @@ from tests.platform.kafka import KafkaBroker
 from tests.platform.process import wait_until
 
 pytestmark = pytest.mark.kafka
+
+#: Kills of the random campaign; `make faults` asks for more.
+ROUNDS = int(os.environ.get("WST_FAULT_ROUNDS", "2"))
 
 
 @pytest.fixture
@@ -62,21 +67,32 @@ class Keeper:
             self.worker = self._site.start()
 
 
-@pytest.mark.parametrize("point", ["after-outputs", "after-changelog", "after-commit"])
-def test_killed_inside_a_commit_nothing_is_lost_and_nothing_counted_twice(site: Site, point: str) -> None:
-    site.offer(numbers(11, 2_000))
-    victim = site.start(FAULT=f"{point}:3")
-    assert victim.wait() == -signal.SIGKILL
-    site.offer(numbers(12, 2_000))
-    site.wait_until_all_is_committed(keep=Keeper(site))
-    site.check()
+def test_killed_at_any_step_of_a_commit_nothing_is_lost_and_nothing_counted_twice(kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        # All three at once: what takes time is the end of a dead member's session.
+        sites = {}
+        for point in ("after-outputs", "after-changelog", "after-commit"):
+            folder = tmp_path / point
+            folder.mkdir()
+            sites[point] = stack.enter_context(site_on(kafka, f"{unique}-{point}", folder))
+        for site in sites.values():
+            site.offer(numbers(11, 2_000))
+        victims = [site.start(FAULT=f"{point}:3") for point, site in sites.items()]
+        for victim in victims:
+            assert victim.wait() == -signal.SIGKILL
+        keepers = [Keeper(site) for site in sites.values()]
+        for site in sites.values():
+            site.offer(numbers(12, 2_000))
+        for site, keeper in zip(sites.values(), keepers, strict=True):
+            site.wait_until_all_is_committed(keep=keeper)
+            site.check()
 
 
 def test_killed_at_random_moments_nothing_is_lost_and_nothing_counted_twice(site: Site) -> None:
     seed = random.randrange(1_000_000)
     draw = random.Random(seed)
     trickle = Trickle(site, 20_000, seed)
-    for _ in range(3):
+    for _ in range(ROUNDS):
         worker = site.start()
         wait_for_progress(site)
         time.sleep(draw.random() * 0.3)
@@ -96,6 +112,9 @@ def test_paused_past_its_session_before_a_write_it_overwrites_nothing_of_its_suc
     paused.signal(signal.SIGCONT)
     assert paused.wait(10) == EXIT_ENDED
     assert "more than half of a session" in paused.said()
+    site.check()
+    # What a third would recover from is what the second has written.
+    successor.worker.kill()
     site.offer(numbers(23, 500))
     site.wait_until_all_is_committed(keep=successor)
     site.check()

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaProducer
 from faust.types import TP
 
 from schemas.errors import WstError
-from streams.lane import Checkpoint, LaneApp, LaneSettings
-from streams.lane.changelog import Changelog, ChangelogTable
+from streams.lane import Checkpoint
+from streams.lane.changelog import Changelog
 from streams.lane.durability import Copy, Durability, Mark, MemoryDurability
 from streams.lane.kafka import MAX_VALUE_BYTES, TooLarge
 from streams.lane.table import Table
 from streams.topology import CHANGELOG_CONFIG
-from tests.lane.harness import end
 from tests.platform.kafka import KafkaBroker
 
 PARTITIONS = 4
@@ -70,31 +69,24 @@ class Sqlite:
 
 
 class Kafka:
-    """The changelog; recovery's part, which is Faust's, is played by reading the topic from its start."""
-
     def __init__(self, bootstrap: str, app_id: str, producer: AIOKafkaProducer) -> None:
-        self._settings = LaneSettings(app_id=app_id, brokers=bootstrap, partitions=PARTITIONS, epoch=5)
-        self._producer = producer
-        self.durability: Durability = self._changelog(plain_table())[0]
+        self._bootstrap, self._app_id, self._producer = bootstrap, app_id, producer
+        self._changelog = self._new()
 
-    def _changelog(self, table: Table[bytes]) -> tuple[Changelog, ChangelogTable]:
-        of: Callable[[], AIOKafkaProducer] = lambda: self._producer  # noqa: E731
-        kept = ChangelogTable(LaneApp(self._settings, end), table, PARTITIONS)
-        return Changelog(of, {table.name: kept}), kept
+    @property
+    def durability(self) -> Durability:
+        return self._changelog
+
+    def _new(self) -> Changelog:
+        return Changelog(self._app_id, lambda: self._producer, {"bootstrap_servers": self._bootstrap})
 
     async def reopened(self, table: Table[bytes]) -> Durability:
-        changelog, kept = self._changelog(table)
-        consumer = AIOKafkaConsumer(bootstrap_servers=self._settings.brokers, auto_offset_reset="earliest")
-        await consumer.start()
-        partitions = [TopicPartition(kept.changelog_topic_name, number) for number in range(PARTITIONS)]
-        consumer.assign(partitions)
-        ends = await consumer.end_offsets(partitions)
-        for tp in partitions:
-            while await consumer.position(tp) < ends[tp]:
-                for records in (await consumer.getmany(tp, timeout_ms=1000)).values():
-                    kept.take_over(tp.partition, ((record.key, record.value) for record in records))
-        await consumer.stop()
-        return changelog
+        await self._changelog.close()
+        self._changelog = self._new()
+        return self._changelog
+
+    async def close(self) -> None:
+        await self._changelog.close()
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -111,7 +103,9 @@ async def keeps(request: pytest.FixtureRequest, tmp_path: Path, unique: str) -> 
             producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap, **settings)
             await producer.start()
             stack.push_async_callback(producer.stop)
-            yield Kafka(broker.bootstrap, unique, producer)
+            changelog = Kafka(broker.bootstrap, unique, producer)
+            stack.push_async_callback(changelog.close)
+            yield changelog
 
 
 async def recovered(keeps: Keeps, partition: int = 0, topic: str = TOPIC) -> tuple[dict[bytes, bytes], Mark | None]:
@@ -182,6 +176,7 @@ async def test_a_value_no_topic_takes_is_refused_by_name_before_anything_of_it_i
     with pytest.raises(TooLarge, match=r"b'huge'.*16,777,217 bytes"):
         await keeps.durability.write(copy({b"huge": b"x" * (MAX_VALUE_BYTES + 1)}, 1))
     assert await recovered(keeps) == ({}, None)
+    await keeps.close()
     await producer.stop()
 
 
@@ -208,3 +203,27 @@ def test_a_checkpoint_has_one_writer(tmp_path: Path) -> None:
         Checkpoint(tmp_path / "state.sqlite")
     first.close()
     Checkpoint(tmp_path / "state.sqlite").close()
+
+
+@pytest.mark.kafka
+async def test_what_others_wrote_meanwhile_is_read_when_a_partition_comes_back(kafka: KafkaBroker, unique: str) -> None:
+    kafka.create_topic(f"{unique}-tally-changelog", PARTITIONS)
+    async with AIOKafkaProducer(bootstrap_servers=kafka.bootstrap) as producer:
+        first, second = Kafka(kafka.bootstrap, unique, producer), Kafka(kafka.bootstrap, unique, producer)
+        table = plain_table()
+        assert await first.durability.recover(TP(TOPIC, 0), table) is None
+        for key in (b"a", b"b"):
+            table.put(0, key, b"1")
+        values = {key: table.take(0, key) for key in table.dirty(0)}
+        await first.durability.write(copy(values, 1))
+        table.confirm(0, values)
+        assert await first.durability.recover(TP(TOPIC, 0), table) == Mark(5, 1)
+        await second.durability.write(copy({b"a": b"2"}, 2))
+        assert await first.durability.recover(TP(TOPIC, 0), table) == Mark(5, 2)
+        assert dict(table.items(0)) == {b"a": b"2", b"b": b"1"}
+        first.durability.drop(0, table)
+        assert dict(table.items(0)) == {}
+        assert await first.durability.recover(TP(TOPIC, 0), table) == Mark(5, 2)
+        assert dict(table.items(0)) == {b"a": b"2", b"b": b"1"}
+        await first.close()
+        await second.close()

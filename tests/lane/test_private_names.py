@@ -13,7 +13,6 @@ from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer import AIOKafkaProducer, sender
 from faust.app import App
 from faust.tables import TableManager
-from faust.tables.base import Collection
 from faust.tables.recovery import Recovery
 from faust.topics import Topic
 from faust.transport import conductor
@@ -33,15 +32,14 @@ def test_the_versions_are_those_the_lane_was_written_against() -> None:
     [
         (App, ["_new_transport", "_new_producer_transport", "on_start", "wait_until_stopped"]),
         (Topic, ["_compile_decode", "maybe_declare"]),
-        (Collection, ["on_start", "apply_changelog_batch", "on_recovery_completed", "changelog_topic_name"]),
         (TableManager, ["on_start", "_update_channels", "recovery"]),
-        (Recovery, ["on_recovery_completed", "_resume_streams", "_slurp_changelogs"]),
+        (Recovery, ["_resume_streams", "_restart_recovery"]),
         (
             Consumer,
             [
                 "_drain_messages", "_get_active_partitions", "_getmany", "_wait_for_ack", "_clean_unacked_messages", "_commit_handler",
                 "_commit", "perform_seek", "wait_empty", "commit", "ack", "on_buffer_full", "on_buffer_drop", "verify_event_path",
-                "stop_flow",
+                "stop_flow", "on_partitions_revoked",
             ],
         ),
         (driver.Consumer, ["_new_consumer_thread"]),
@@ -72,11 +70,11 @@ def test_what_the_lane_overrides_or_calls_is_there(owner: type, names: list[str]
         (sender.BaseHandler.do, ["self._sender.client.send("]),
         # The final commit of a rebalance comes before joining, while heartbeats still go out.
         (GroupCoordinator.ensure_active_group, ["await self._on_join_prepare", "await self._stop_heartbeat_task()"]),
-        (App._on_partitions_revoked, ["stop_flow", "self._consumer_wait_empty"]),
+        (App._on_partitions_revoked, ["stop_flow", "on_partitions_revoked", "self._consumer_wait_empty"]),
         (App._stop_consumer, ["self._consumer_wait_empty"]),
-        (Recovery.on_recovery_completed, ["consumer.perform_seek()", "table.on_recovery_completed"]),
         (Recovery._resume_streams, ["consumer.perform_seek()"]),
-        (Recovery._slurp_changelogs, ["message.offset", "table.apply_changelog_batch(buf)"]),
+        # Without tables of its own, Faust begins reading at once; recovering is the lane's.
+        (Recovery._restart_recovery, ["if not self.tables", "self._resume_streams"]),
         (conductor.ConductorCompiler.build, ["chan.decode(message, propagate=True)"]),
         # A partition without a commit is left where it is: the lane seeks to its beginning itself.
         (AIOKafkaConsumer.seek_to_committed, ["if offset and offset > 0"]),
