@@ -136,7 +136,7 @@ async def test_hostile_words_are_values_never_sql(pair: Pair) -> None:
         page = await pair.archive.events(EventFilter(workspace_id=word))
         assert [(event["seq"], event["message"]) for event in page.events] == ([(n + 1, word)] if word else [])
         assert (await pair.archive.events(EventFilter(types=(word, "' OR 1=1")))).events == []
-        after = Cursor(T0_NS, word)
+        after = Cursor(T0_NS, 0, word)
         await pair.archive.events(EventFilter(), after=Cursor.parse(str(after)))
     assert Cursor.parse(str(Cursor(-5, HOSTILE))) == Cursor(-5, HOSTILE)
 
