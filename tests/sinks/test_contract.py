@@ -138,7 +138,7 @@ async def test_hostile_words_are_values_never_sql(pair: Pair) -> None:
         assert (await pair.archive.events(EventFilter(types=(word, "' OR 1=1")))).events == []
         after = Cursor(T0_NS, 0, word)
         await pair.archive.events(EventFilter(), after=Cursor.parse(str(after)))
-    assert Cursor.parse(str(Cursor(-5, HOSTILE))) == Cursor(-5, HOSTILE)
+    assert Cursor.parse(str(Cursor(-5, 7, HOSTILE))) == Cursor(-5, 7, HOSTILE)
 
 
 @pytest.mark.parametrize("text", ["", "%%%", "YWJj", "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTo", "ü"])
