@@ -16,10 +16,9 @@ from streams.api.live import Live
 from streams.api.server import address_of, listen, serving
 from streams.migrate import address_of as archive_address
 from streams.query.archive import ClickHouseArchive
+from streams.ready import say_ready
 from streams.sinks.run import SinkPart
 
-#: What a process says on stdout once it can be used, followed by its address.
-READY: Final = "wst-ready "
 #: What the batch under way may take at the end, s; what does not get in is read again.
 _LAST_BATCH_S: Final = 2.0
 
@@ -80,7 +79,7 @@ async def _end(tasks: Sequence[asyncio.Task[None]], within_s: float) -> None:
 
 async def _say_ready(live: Live, address: str) -> None:
     await live.loaded.wait()
-    print(f"{READY}{address}", flush=True)  # noqa: T201  # the supervisor reads it
+    say_ready(address)
 
 
 def _health(settings: Settings, sink: SinkPart | None) -> dict[str, Any]:

@@ -14,11 +14,10 @@ from streams.embedded.broker import Wire, start_cluster
 from streams.embedded.pruning import Pruner
 from streams.embedded.readers import STORES, keep_ms, readers_by_topic
 from streams.embedded.relay import Relay
+from streams.ready import say_ready
 
 #: Longest wait for news from the journal, s: under one percent of a core, and at most this much delay.
 _WAIT_S: Final = 0.005
-#: What the process says on stdout when it can be used, followed by its address.
-READY: Final = "wst-ready "
 
 
 def run_broker(settings: Settings) -> None:
@@ -42,7 +41,7 @@ def run_broker(settings: Settings) -> None:
     wire = Wire(bootstrap)
     relay = Relay(journal, readers, wire.send)
     pruner = Pruner(journal, relay, keep_ms(settings.topic_prefix))
-    print(f"{READY}{bootstrap}", flush=True)  # noqa: T201  # the supervisor reads it
+    say_ready(bootstrap)
     while not stopping:
         moved = relay.step()
         wire.serve()

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-#: What a part says on stdout once it can be used; what follows is how (an address).
-READY: Final = "wst-ready "
+from streams.ready import READY
+
 _ERROR: Final = "wst: "
 _LOG_BYTES: Final = 5_000_000
 _TAIL_BYTES: Final = 65_536
