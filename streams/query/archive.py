@@ -130,7 +130,9 @@ class ClickHouseArchive:
         conditions, parameters = _conditions(which)
         if after is not None:
             beyond = "<" if newest_first else ">"
-            conditions.append(f"(toUnixTimestamp64Nano(at), seq, id) {beyond} ({{after_ns:Int64}}, {{after_seq:Int64}}, {{after_id:String}})")
+            conditions.append(
+                f"(toUnixTimestamp64Nano(at), seq, id) {beyond} ({{after_ns:Int64}}, {{after_seq:Int64}}, {{after_id:String}})"
+            )
             parameters |= {"after_ns": after.at_ns, "after_seq": after.seq, "after_id": after.id}
         order = "DESC" if newest_first else "ASC"
         sql = (
