@@ -38,6 +38,10 @@ def reader(folder: Path, name: str = "reader") -> Part:
     return Part(name, python(code), needs=("broker",))
 
 
+def lines_in(path: Path) -> int:
+    return path.read_text().count("\n") if path.exists() else 0
+
+
 class Running:
     """A tree under way, what it said, and how to wait for something about it."""
 
@@ -88,7 +92,7 @@ def is_alive(pid: int) -> bool:
 
 async def test_parts_start_when_what_they_need_is_ready_and_get_its_address(tmp_path: Path) -> None:
     async with running(tmp_path, reader(tmp_path), broker()) as run:
-        await run.until(lambda: run.is_up("reader") and (tmp_path / "reader").exists())
+        await run.until(lambda: run.is_up("reader") and lines_in(tmp_path / "reader") == 1)
         assert (tmp_path / "reader").read_text() == f"127.0.0.1:{run.tree.seen['broker'].pid}\n"
         assert await run.tree.ready("broker") == f"127.0.0.1:{run.tree.seen['broker'].pid}"
         listed = json.loads((tmp_path / "parts.json").read_text())
@@ -111,10 +115,10 @@ async def test_a_part_that_is_killed_is_started_again_and_said_so_in_one_line(tm
 
 async def test_when_the_broker_dies_those_that_need_it_start_again_with_its_new_address(tmp_path: Path) -> None:
     async with running(tmp_path, broker(), reader(tmp_path), reader(tmp_path, "other")) as run:
-        await run.until(lambda: all((tmp_path / name).exists() for name in ("reader", "other")))
+        await run.until(lambda: all(lines_in(tmp_path / name) == 1 for name in ("reader", "other")))
         old = run.tree.seen["reader"].pid
         os.kill(run.tree.seen["broker"].pid, signal.SIGKILL)
-        await run.until(lambda: all(len((tmp_path / name).read_text().splitlines()) == 2 for name in ("reader", "other")))
+        await run.until(lambda: all(lines_in(tmp_path / name) == 2 for name in ("reader", "other")))
         assert (tmp_path / "other").read_text().splitlines()[1] == f"127.0.0.1:{run.tree.seen['broker'].pid}"
         assert run.said == ["broker killed by SIGKILL: starting it again"]
         assert not is_alive(old)
