@@ -39,8 +39,8 @@ def outlet_of(settings: Settings) -> Outlet:
     """Where records go: the shared journal in an embedded tree, else Kafka behind a private outbox."""
     if settings.journal is not None:
         return JournalOutlet(settings.journal, settings.partitions, settings.topic_prefix)
-    from producers.kafka import client_arguments
     from producers.outbox import KafkaOutlet
+    from schemas.kafka import client_arguments
 
     return KafkaOutlet(client_arguments(settings), settings.data_dir / "outbox.sqlite", settings.topic_prefix)
 
@@ -49,7 +49,7 @@ def control_of(settings: Settings) -> Control:
     """Where requests come from."""
     if settings.journal is not None:
         return JournalControl(settings.journal, settings.partitions, settings.topic_prefix)
-    from producers.kafka import client_arguments
+    from schemas.kafka import client_arguments
 
     return KafkaControl(client_arguments(settings), settings.topic_prefix)
 
