@@ -17,8 +17,10 @@ _DELAYS_S: Final = (0.2, 1.0, 3.0, 10.0)
 _STEADY_S: Final = 30.0
 #: What a child may take to end after SIGTERM, s.
 _STOP_S: Final = 4.0
-#: Exit statuses that a new start would not change: a wrong setting, a part out of reach.
-_FINAL: Final = (1, 2, 3)
+#: Exit statuses that a new start would not change: refused, a wrong setting.
+_FINAL: Final = (1, 2)
+#: A part is out of reach: final for a worker that never ran, a matter of time for one that did.
+_UNREACHABLE: Final = 3
 
 log = logging.getLogger("wst.worker")
 
@@ -74,6 +76,7 @@ async def _keep(name: str, stop: asyncio.Event) -> int:
     """Keeps one child running; returns its status when it ends for good."""
     stopping = asyncio.create_task(stop.wait())
     deaths = 0
+    ran = False
     while not stop.is_set():
         started_s = asyncio.get_running_loop().time()
         child = await asyncio.create_subprocess_exec(sys.executable, "-m", "schemas.wst", "worker", name, env=os.environ)
@@ -82,7 +85,8 @@ async def _keep(name: str, stop: asyncio.Event) -> int:
         if stop.is_set():
             return await _end(child, ended)
         status = ended.result()
-        if status in _FINAL:
+        ran = ran or status != _UNREACHABLE
+        if status in _FINAL or not ran:
             return status
         deaths = 0 if asyncio.get_running_loop().time() - started_s > _STEADY_S else deaths + 1
         delay_s = _DELAYS_S[min(deaths, len(_DELAYS_S) - 1)]

@@ -65,7 +65,6 @@ class LaneSettings:
         partitions: partition count of every topic.
         epoch: of the log.
         commit_interval_s: between two commits.
-        commit_bytes: commit earlier when so many bytes were read since.
         session_s: the group's session timeout, 6–10 s: half of it is the lease.
         fetch_wait_ms: longest wait of a fetch on the broker.
         instance_id: static membership: a restart within the session keeps its partitions; unset: none.
@@ -80,7 +79,6 @@ class LaneSettings:
     partitions: int
     epoch: int
     commit_interval_s: float = 1.0
-    commit_bytes: int = 4 << 20
     session_s: float = 10.0
     fetch_wait_ms: int = 100
     instance_id: str | None = None

@@ -162,23 +162,32 @@ class LaneConsumer(driver.Consumer):
         A rebalance may begin meanwhile, and Faust resumes the flow all the same: without a track nothing is folded.
         """
         seen = self._revocations
-        async with self._reading:
-            self.app.ledger.forget()
-            await super().perform_seek()
-            inputs = sorted(tp for tp in self.assignment() if self.app.is_input(tp.topic))
-            self.app.let_go(inputs)
-            ends = await self.highwaters(*inputs)
-            for tp in inputs:
-                committed: int | None = self._read_offset[tp]
-                if not committed or committed > ends[tp]:
-                    # aiokafka leaves a partition without a commit where it is, which may be behind what was dropped;
-                    # and an offset behind the end is one of an earlier log.
-                    committed = None
-                    await self._thread.seek_to_beginning(driver.ensure_aiokafka_TP(tp))
-                floor = await self.app.recover(tp, committed, ends[tp])
-                if self._revocations != seen:
-                    return
-                self.app.begin(tp, floor, committed)
+        try:
+            async with self._reading:
+                self.app.ledger.forget()
+                await super().perform_seek()
+                await self._begin_inputs(seen)
+        except asyncio.CancelledError:
+            if self._revocations == seen and not self.app.should_stop:
+                # Faust gives it `broker_request_timeout`, and stops for good without a word.
+                self.app.end("what is durable could not be read in time")
+            raise
+
+    async def _begin_inputs(self, seen: int) -> None:
+        inputs = sorted(tp for tp in self.assignment() if self.app.is_input(tp.topic))
+        self.app.let_go(inputs)
+        ends = await self.highwaters(*inputs)
+        for tp in inputs:
+            committed: int | None = self._read_offset[tp]
+            if not committed or committed > ends[tp]:
+                # aiokafka leaves a partition without a commit where it is, which may be behind what was dropped;
+                # and an offset behind the end is one of an earlier log.
+                committed = None
+                await self._thread.seek_to_beginning(driver.ensure_aiokafka_TP(tp))
+            floor = await self.app.recover(tp, committed, ends[tp])
+            if self._revocations != seen:
+                return
+            self.app.begin(tp, floor, committed)
 
     async def wait_empty(self) -> None:
         """Waits for the batches that agents have begun, then commits for the last time: no longer than a rebalance may take."""

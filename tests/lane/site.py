@@ -53,6 +53,12 @@ class Worker:
     def is_stopped(self) -> bool:
         return Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
 
+    def handles(self, number: int) -> bool:
+        """The process has come far enough to handle a signal itself."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt"))
+        return bool(int(caught, 16) >> (number - 1) & 1)
+
     def said(self) -> str:
         return self.log.read_text()
 

@@ -153,7 +153,8 @@ def test_workers_come_and_go_while_records_flow(site: Site) -> None:
     second = site.start()
     time.sleep(1.5)
     third = site.start()
-    time.sleep(1.0)
+    wait_until(lambda: third.handles(signal.SIGTERM), "the third worker", 20)
+    time.sleep(random.random())
     for leaver in (first, third):
         leaver.signal(signal.SIGTERM)
         assert leaver.wait(5) == 0
