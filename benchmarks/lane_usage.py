@@ -154,6 +154,7 @@ async def run_lane(bootstrap: str, ticks: int) -> None:
     from schemas.settings import Settings
     from streams.app import usage_app
     from streams.lane import LaneSettings
+    from streams.lane.runner import calm_collector
     from streams.topology import USAGE_APP
 
     lane = LaneSettings(
@@ -161,6 +162,7 @@ async def run_lane(bootstrap: str, ticks: int) -> None:
     )
     app = usage_app(Settings(topic_prefix=f"{LANE}.", partitions=PARTITIONS), lane)
     meter = Meter()
+    calm_collector()
     starting = asyncio.create_task(app.start())
     while sum(app.progress.committed_offset.values()) < ticks:
         await asyncio.sleep(0.01)

@@ -13,7 +13,7 @@ from typing import Final, Generic, TypeVar
 V = TypeVar("V")
 
 #: Decoded values kept a partition; colder ones are decoded again when they are wanted.
-HOT_KEYS: Final = 8_192
+HOT_KEYS: Final = 4_096
 
 
 class Table(Generic[V]):

@@ -30,7 +30,7 @@ class Tally:
         return cls(*_TALLY.unpack(data))
 
 
-def tally_table(name: str = "tally", hot_keys: int = 8_192) -> Table[Tally]:
+def tally_table(name: str = "tally", hot_keys: int = 4_096) -> Table[Tally]:
     return Table(name, Tally.dumps, Tally.loads, hot_keys)
 
 
