@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -56,6 +56,7 @@ class Codec:
             _fingerprint(raw): (parse_schema(raw, {}), self._writer if number != self.version else None)
             for number, raw in sorted(versions.items())
         }
+        self._oversized = _oversized(self.schema, _named_records(self.schema))
 
     @property
     def label(self) -> str:
@@ -96,7 +97,43 @@ class Codec:
             raise Undecodable("undecodable", f"{self.subject}: {type(error).__name__}: {error}"[:300]) from error
         if body.tell() != len(data):
             raise Undecodable("undecodable", f"{self.subject}: {len(data) - body.tell()} bytes after the record")
+        if self._oversized is not None and self._oversized(record):
+            raise Undecodable("undecodable", f"{self.subject}: an integer lies outside of the 32 bits its field has")
         return record  # type: ignore[return-value]  # a record schema reads as a dict
+
+
+#: Whether a value holds an integer that does not fit its type `int`.
+Oversized = Callable[[Any], bool]
+
+
+def _named_records(node: Any) -> dict[str, Record]:
+    """Every record defined below a schema, by name: a later field may refer to it by name only."""
+    found: dict[str, Record] = {}
+    for record in _records(node):
+        found[record["name"]] = record
+        for field in record["fields"]:
+            found |= _named_records(field["type"])
+    return found
+
+
+def _oversized(node: Any, named: Mapping[str, Record]) -> Oversized | None:
+    """What looks for oversized integers below a schema; None where it has no `int`.
+
+    fastavro reads an Avro `int` of any size; what is typed by the schema downstream would break on it.
+    """
+    if isinstance(node, list):
+        return next((look for branch in node if (look := _oversized(branch, named))), None)
+    if node == "int":
+        return lambda value: value is not None and not -(2**31) <= value < 2**31
+    if isinstance(node, str):
+        return _oversized(named[node], named) if node in named else None
+    if node["type"] == "array":
+        look_at = _oversized(node["items"], named)
+        return None if look_at is None else lambda value: any(map(look_at, value or ()))
+    if node["type"] != "record":
+        return None
+    fields = [(field["name"], look) for field in node["fields"] if (look := _oversized(field["type"], named))]
+    return None if not fields else lambda value: value is not None and any(look(value[name]) for name, look in fields)
 
 
 def _fingerprint(schema: Record) -> bytes:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from fastavro import parse_schema, schemaless_writer
 from fastavro.utils import generate_one
 from hypothesis import given
 from hypothesis import strategies as st
@@ -102,3 +104,60 @@ def test_columns_of_other_versions_are_filled_or_left_out() -> None:
     assert unpack(pack(values)[:-8])[-1] == -1
     with pytest.raises(ValueError, match="whole number"):
         unpack(b"123")
+
+
+def _int_paths(node: Any, named: dict[str, Any], path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Paths to every field of type `int` of a schema, through records, arrays, unions and names."""
+    if isinstance(node, list):
+        return [found for branch in node for found in _int_paths(branch, named, path)]
+    if isinstance(node, str):
+        return [path] if node == "int" else _int_paths(named[node], named, path) if node in named else []
+    if node["type"] == "array":
+        return _int_paths(node["items"], named, (*path, "[]"))
+    if node["type"] != "record":
+        return []
+    named[node["name"]] = node
+    return [found for field in node["fields"] for found in _int_paths(field["type"], named, (*path, field["name"]))]
+
+
+def _sample(node: Any, named: dict[str, Any]) -> Any:
+    """A value of a schema with every optional section filled and one item in every array."""
+    if isinstance(node, list):
+        return _sample(node[-1], named)
+    if isinstance(node, str) and node not in named:
+        return {"int": 1, "long": 1, "string": "x", "boolean": True, "bytes": b"", "double": 1.0, "null": None}[node]
+    node = named[node] if isinstance(node, str) else node
+    if node["type"] == "record":
+        named[node["name"]] = node
+        return {field["name"]: _sample(field["type"], named) for field in node["fields"]}
+    if node["type"] == "array":
+        return [_sample(node["items"], named)]
+    return {} if node["type"] == "map" else node["symbols"][0]
+
+
+@pytest.mark.parametrize("subject", subjects())
+def test_an_integer_outside_32_bits_where_the_schema_says_int_is_refused_wherever_it_stands(subject: str) -> None:
+    schema = codec(subject).schema
+    # As a foreign writer would: on the wire an int and a long are the same.
+    wide = parse_schema(json.loads(json.dumps(schema).replace('"int"', '"long"')), {})
+    header = codec(subject).encode(_sample(schema, {}))[:10]
+    for path in _int_paths(schema, {}):
+        record = _sample(schema, {})
+        at: Any = record
+        for step in path[:-1]:
+            at = at[0] if step == "[]" else at[step]
+        for value, fits in ((2**31 - 1, True), (-(2**31), True), (2**31, False), (-(2**31) - 1, False), (2**62, False)):
+            at[path[-1]] = value
+            out = io.BytesIO()
+            schemaless_writer(out, wide, record)
+            if fits:
+                assert codec(subject).decode(header + out.getvalue())
+            else:
+                with pytest.raises(Undecodable, match="32 bits"):
+                    codec(subject).decode(header + out.getvalue())
+
+
+def test_the_test_above_looks_at_every_depth() -> None:
+    paths = set(_int_paths(codec("snapshot").schema, {}))
+    assert ("generation",) in paths
+    assert ("containers", "[]", "inspect", "restart_count") in paths
