@@ -18,6 +18,21 @@ PREFIX: Final = "WST_"
 #: Settings that never show their value; each may stand in a file named by `WST_…_FILE`.
 SECRETS: Final = ("kafka_sasl_password", "clickhouse_url", "api_token", "api_read_token")
 
+#: Variables that begin like settings and are read elsewhere: tracebacks shown, and images of docker-compose.yml.
+NOT_SETTINGS: Final = frozenset(
+    {
+        "WST_DEBUG",
+        "WST_BASE",
+        "WST_IMAGE",
+        "WST_KAFKA_IMAGE",
+        "WST_CLICKHOUSE_IMAGE",
+        "WST_PROXY_IMAGE",
+        "WST_PORT",
+        "WST_DOCKER_SOCKET",
+        "WST_FAULT_ROUNDS",
+    }
+)
+
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -148,6 +163,12 @@ def load_settings() -> Settings:
         raise SettingError(f"{where}{shown} makes no sense", first["msg"].removeprefix("Value error, ")) from None
 
 
+def unknown_variables() -> list[str]:
+    """`WST_…` variables of the environment that are no setting: misspelt, most likely."""
+    known = {PREFIX + name.upper() for name in Settings.model_fields} | {f"{PREFIX}{name.upper()}_FILE" for name in SECRETS}
+    return sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known | NOT_SETTINGS)
+
+
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -161,7 +182,7 @@ def _secret_files() -> dict[str, str]:
     for name in SECRETS:
         variable = f"{PREFIX}{name.upper()}_FILE"
         path = os.environ.get(variable)
-        if path and f"{PREFIX}{name.upper()}" not in os.environ:
+        if path and not os.environ.get(f"{PREFIX}{name.upper()}"):
             try:
                 found[name] = Path(path).read_text("utf-8").rstrip("\r\n")
             except (OSError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from schemas.errors import SettingError
-from schemas.settings import Settings, load_settings, parse_duration
+from schemas.settings import Settings, load_settings, parse_duration, unknown_variables
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +71,21 @@ def test_a_secret_may_stand_in_a_file_and_is_never_shown(monkeypatch: pytest.Mon
     monkeypatch.setenv("WST_API_TOKEN_FILE", str(tmp_path / "missing"))
     with pytest.raises(SettingError, match="WST_API_TOKEN_FILE"):
         load_settings()
+
+
+def test_an_empty_variable_does_not_hide_the_file_of_a_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("s3cret")
+    monkeypatch.setenv("WST_API_TOKEN", "")
+    monkeypatch.setenv("WST_API_TOKEN_FILE", str(tmp_path / "token"))
+    token = load_settings().api_token
+    assert token is not None
+    assert token.get_secret_value() == "s3cret"
+
+
+def test_a_misspelt_setting_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WST_COLECT_INTERVAL", "WST_SYNC_INTERVAL", "WST_API_TOKEN_FILE", "WST_DEBUG", "WST_ENGINES_FILE"):
+        monkeypatch.setenv(name, "1")
+    assert unknown_variables() == ["WST_COLECT_INTERVAL", "WST_ENGINES_FILE"]
 
 
 def test_metrics_updates_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
