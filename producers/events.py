@@ -11,8 +11,9 @@ from typing import Any, Final
 from producers.details import DetailCalls
 from producers.engine import EngineError
 from producers.engine_json import InvalidMessage, mapping, time_ns
+from producers.execs import Execs
 from producers.facts import At, event_fact, presence_fact
-from producers.record import Happened, Skip, Who, event, inspected
+from producers.record import Happened, Skip, Who, event
 from producers.registry import DETAIL_ACTIONS, Known
 from producers.shared import Shared
 from producers.stream import Broken, EventReader, Subscribed
@@ -23,7 +24,6 @@ _log: Final = logging.getLogger("wst.producer")
 _BATCH: Final = 256
 #: The engine's own ring holds 256 events of all types.
 _REMEMBERED: Final = 1_024
-_HEALTH_EXECS: Final = 2_048
 _REMEMBER_EVERY_S: Final = 1.0
 _AFTER_RENAME_S: Final = 0.5
 
@@ -40,7 +40,7 @@ class EventLoop:
         self._want_sync = want_sync
         self._last_event_ns, identities = shared.store.heard(shared.origin.engine_id)
         self._heard: dict[str, None] = dict.fromkeys(identities)
-        self._health_execs: dict[str, None] = {}
+        self._execs = Execs(shared)
         self._reader = EventReader(shared.calls.engine, self._last_event_ns)
         self._subscribed = asyncio.Event()
         self._idle = asyncio.Event()
@@ -138,8 +138,8 @@ class EventLoop:
             shared.counts.add(f"skipped.{happened.reason}")
             return []
         await self._keep_clock(happened.time_ns)
-        if await self._is_health_exec(happened):
-            shared.counts.add("skipped.health_exec")
+        if (reason := await self._execs.why_skipped(happened)) is not None:
+            shared.counts.add(f"skipped.{reason}")
             return []
         return self._facts(happened)
 
@@ -187,38 +187,6 @@ class EventLoop:
                 shared.advance(shared.clock.read(engine_ns))
         shared.advance(shared.clock.saw(event_ns))
         self._last_event_ns = event_ns
-
-    async def _is_health_exec(self, happened: Happened) -> bool:
-        """The exec of a health check looks like a user's: only the container's own test tells them apart."""
-        if not happened.action.startswith("exec_"):
-            return False
-        exec_id = happened.detail["exec_id"] or ""
-        if exec_id in self._health_execs:
-            return True
-        if not happened.command:
-            return False
-        known = self._shared.registry.get(happened.who.container["id"])
-        if known is None or known.details is None:
-            known = await self._inspect_now(happened)
-        if known is None or known.details is None or known.details.health_command != happened.command:
-            return False
-        self._health_execs[exec_id] = None
-        if len(self._health_execs) > _HEALTH_EXECS:
-            del self._health_execs[next(iter(self._health_execs))]
-        return True
-
-    async def _inspect_now(self, happened: Happened) -> Known | None:
-        container_id = happened.who.container["id"]
-        try:
-            answer = await self._shared.calls.inspect(container_id, retry=False)
-            if answer is None:
-                return None
-            details = inspected(answer)
-        except (EngineError, InvalidMessage):
-            return None  # a sign of activity too many does less harm than a stream that waits
-        known = self._shared.registry.heard(happened.who, happened.action, happened.time_ns)
-        known.details = details
-        return known
 
     async def _remember_for_ever(self) -> None:
         while True:

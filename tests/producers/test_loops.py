@@ -271,6 +271,22 @@ async def test_health_checks_are_no_activity_but_other_execs_are(scripted: Scrip
         assert all(b"hunter2" not in (record.value or b"") for record in seen.outlet.records)
 
 
+async def test_an_exec_whose_beginning_was_not_heard_is_no_activity(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.containers[scripted.add("web")]["healthcheck"] = {"Test": ["CMD-SHELL", "curl localhost"]}
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.say("web", "exec_die", execID="before", exitCode="0")
+        # An exec_start tells the command too: it is a beginning.
+        scripted.say("web", "exec_start: /bin/sh -c curl localhost", execID="check")
+        scripted.say("web", "exec_die", execID="check", exitCode="0")
+        scripted.say("web", "exec_start: bash", execID="user")
+        scripted.say("web", "exec_die", execID="user", exitCode="0")
+        scripted.say("web", "pause")
+        await seen.until(lambda: "pause" in seen.actions(), "the event after")
+        assert [fact["engine_event"]["exec_id"] for fact in seen.facts()] == ["user", "user", None]
+        assert seen.watch.shared.counts.total["skipped.exec_unknown"] == 1
+        assert seen.watch.shared.counts.total["skipped.health_exec"] == 2
+
+
 async def test_a_sync_request_is_answered_by_a_listing_that_names_it_once(scripted: ScriptedEngine, tmp_path: Path) -> None:
     scripted.add("web")
     async with watching(scripted.url, tmp_path) as seen:
