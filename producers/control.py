@@ -114,8 +114,8 @@ class KafkaControl:
         from aiokafka import AIOKafkaConsumer
 
         consumer = AIOKafkaConsumer(**self._client, enable_auto_commit=False, auto_offset_reset="earliest", fetch_max_wait_ms=500)
-        await consumer.start()
         try:
+            await consumer.start()
             while self._topic not in await consumer.topics():  # noqa: ASYNC110  # it may be made later
                 await asyncio.sleep(1)
             # Without a group a subscription is all partitions; a client knows those of topics it subscribes to, and no others.

@@ -152,6 +152,16 @@ async def test_the_control_records_are_read_from_the_first_on_with_a_mark_betwee
     journal.close()
 
 
+def test_a_broker_that_is_away_is_said_once_and_no_client_is_left_behind(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    process = command("producer", data=tmp_path, WST_ENGINES=scripted.url, WST_JOURNAL="", WST_BROKERS=f"127.0.0.1:{free_port()}")
+    watches(process)
+    wait_until(lambda: scripted.calls["list"] > 0, "it watches all the same")
+    process.terminate()
+    _, error = process.communicate(timeout=10)
+    assert error.count("requests to this producer cannot be read") == 1
+    assert "Unclosed" not in error
+
+
 def test_the_bundled_recording_plays_into_the_journal(tmp_path: Path) -> None:
     process = command("play", "--once", "--speed", "200", data=tmp_path)
     _, error = process.communicate(timeout=60)
