@@ -20,6 +20,8 @@ UNKNOWN: Final = "UNKNOWN"
 # Clocks lie, but a time outside of these would order a container's facts wrongly for ever.
 EARLIEST_NS: Final = 946_684_800 * 10**9  # 2000-01-01
 LATEST_NS: Final = 7_258_118_400 * 10**9  # 2200-01-01
+# A generation counts backward jumps of one clock. An absurd one would make every genuine fact after it late, for ever.
+MAX_GENERATION: Final = 100_000
 
 # Untrusted text is cut, so that no value grows without bound. The engine's own names are far below.
 MAX_ID: Final = 200
@@ -154,8 +156,8 @@ def _parse(record: Mapping[str, Any]) -> Fact:
     if not EARLIEST_NS <= time_ns < LATEST_NS:
         raise InvalidMessage("bad_time", f"time_ns {time_ns} lies outside of the years 2000 to 2199")
     generation: int = record["generation"]
-    if generation < 0:
-        raise InvalidMessage("bad_generation", f"clock generation {generation} is negative")
+    if not 0 <= generation <= MAX_GENERATION:
+        raise InvalidMessage("bad_generation", f"clock generation {generation} lies outside of 0 to {MAX_GENERATION}")
     parse_section = _SECTIONS.get(kind)
     container = record["container"]
     section: Section = None

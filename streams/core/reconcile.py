@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from streams.core.containers import STEADY_NS
-from streams.core.facts import EARLIEST_NS, LATEST_NS
+from streams.core.facts import EARLIEST_NS, LATEST_NS, MAX_GENERATION
 from streams.core.invalid import InvalidMessage
 from streams.core.sightings import is_correction
 from streams.core.state import REMOVED, RUNNING, STATES, UP, Order
@@ -61,7 +61,7 @@ def reconcile(parts: Sequence[Record], states: Iterable[Record], make_id: MakeId
         make_id: identity of an observation (`schemas.identity.observation_fact_id`).
 
     Raises:
-        InvalidMessage: the parts are not of one listing, or its time is absurd.
+        InvalidMessage: the parts are not of one listing, or its time or generation is absurd.
     """
     by_number = {part["part"]: part for part in parts}
     head = _head(by_number)
@@ -87,6 +87,8 @@ def _head(by_number: Mapping[int, Record]) -> Record:
         raise InvalidMessage("malformed", "parts of different listings")
     if not EARLIEST_NS <= head["listed_at_ns"] < LATEST_NS:
         raise InvalidMessage("bad_time", f"listed_at_ns {head['listed_at_ns']} lies outside of the years 2000 to 2199")
+    if not 0 <= head["generation"] <= MAX_GENERATION:
+        raise InvalidMessage("bad_generation", f"clock generation {head['generation']} lies outside of 0 to {MAX_GENERATION}")
     return head
 
 

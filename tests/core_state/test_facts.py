@@ -39,6 +39,8 @@ def broken(record: Record, path: str, value: Any) -> Record:
         ("id", "12345678", "bad_id"),
         ("id", "z" * 16, "bad_id"),
         ("generation", -1, "bad_generation"),
+        ("generation", 100_001, "bad_generation"),
+        ("generation", 2**31 - 1, "bad_generation"),
         ("container", None, "missing_section"),
         ("engine_event", None, "missing_section"),
         ("container.id", "", "bad_container"),
@@ -52,6 +54,10 @@ def test_a_record_that_says_nothing_is_invalid_for_a_named_reason(path: str, val
     with pytest.raises(InvalidMessage) as refused:
         parse_fact(broken(event("start", 1), path, value))
     assert (refused.value.code, bool(refused.value.reason)) == (code, True)
+
+
+def test_a_clock_may_have_jumped_back_a_hundred_thousand_times() -> None:
+    assert parse_fact(broken(event("start", 1), "generation", 100_000)).generation == 100_000
 
 
 def test_a_kind_of_a_newer_version_is_skipped_and_counted() -> None:

@@ -115,6 +115,8 @@ def test_parts_of_two_listings_are_invalid() -> None:
         reconcile([], [], observation_fact_id)
     with pytest.raises(InvalidMessage):
         reconcile([listing(30, listed_at_ns=-1)], [], observation_fact_id)
+    with pytest.raises(InvalidMessage, match="bad_generation"):
+        reconcile([listing(30, generation=2**31 - 1)], [], observation_fact_id)
 
 
 def test_what_happened_after_the_listing_is_not_undone() -> None:
