@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas import topics
 from schemas.codec import Undecodable, codec
@@ -20,6 +21,9 @@ from schemas.kafka import client_arguments
 from schemas.publish import make_record
 from schemas.settings import Settings
 from schemas.topics import Topic
+
+# What it complains about comes as an error too, and people get one line.
+logging.getLogger("aiokafka").addHandler(logging.NullHandler())
 
 _READ_MS: Final = 3_000
 _CREATED_S: Final = 20.0
@@ -143,24 +147,16 @@ class TopicAdmin:
 
     async def _insist_on_ours(self, ours: list[Topic]) -> None:
         """Reads the first records of each partition: someone else's topic must not be written to."""
-        partitions = {
-            TopicPartition(topic.full(self._prefix), number): topic
-            for topic in ours
-            if topic.subject
-            for number in range(self._settings.partitions)
-        }
-        if not partitions:
+        judged = [topic for topic in ours if topic.subject]
+        if not judged:
             return
         consumer = AIOKafkaConsumer(**client_arguments(self._settings), enable_auto_commit=False, auto_offset_reset="earliest")
         await consumer.start()
         try:
-            begins, ends = await consumer.beginning_offsets([*partitions]), await consumer.end_offsets([*partitions])
-            for partition, topic in partitions.items():
-                if ends[partition] > begins[partition]:
-                    consumer.assign([partition])
-                    consumer.seek(partition, begins[partition])
-                    fetched = await consumer.getmany(partition, timeout_ms=_READ_MS, max_records=_LOOKED_AT)
-                    _insist_on_values(topic, partition, [record.value for record in fetched.get(partition, ())])
+            for topic in judged:
+                name = topic.full(self._prefix)
+                partitions = [TopicPartition(name, number) for number in range(self._settings.partitions)]
+                _insist_on_values(topic, name, await _first_values(consumer, partitions))
         finally:
             await consumer.stop()
 
@@ -211,11 +207,24 @@ class TopicAdmin:
             await producer.stop()
 
     def _unreachable(self, error: Exception) -> WstError:
-        return Unreachable(f"no Kafka broker answers at {self._settings.brokers} ({type(error).__name__}: {error})", "see WST_BROKERS")
+        return _unreachable(self._settings, error)
 
 
-def _insist_on_values(topic: Topic, partition: TopicPartition, values: list[bytes | None]) -> None:
-    """One bad record among ours is for the dead letters; a topic of nothing else is another program's."""
+async def _first_values(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> list[bytes | None]:
+    """Values of the first records of each partition."""
+    begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    values: list[bytes | None] = []
+    for partition in partitions:
+        if ends[partition] > begins[partition]:
+            consumer.assign([partition])
+            consumer.seek(partition, begins[partition])
+            fetched = await consumer.getmany(partition, timeout_ms=_READ_MS, max_records=_LOOKED_AT)
+            values += [record.value for record in fetched.get(partition, ())]
+    return values
+
+
+def _insist_on_values(topic: Topic, name: str, values: list[bytes | None]) -> None:
+    """A bad record among ours is for the dead letters, in whichever partition; a topic of nothing else is another program's."""
     reason = ""
     for value in values:
         if value is None:
@@ -229,9 +238,17 @@ def _insist_on_values(topic: Topic, partition: TopicPartition, values: list[byte
         return
     if reason:
         raise Refused(
-            f"topic {partition.topic} holds records that are not wst's (partition {partition.partition}: {reason})",
-            "set another WST_TOPIC_PREFIX, or remove what is not ours",
+            f"topic {name} holds records that are not wst's ({reason})", "set another WST_TOPIC_PREFIX, or remove what is not ours"
         )
+
+
+def _unreachable(settings: Settings, error: Exception) -> WstError:
+    """That nobody answers says it all; what else went wrong is told."""
+    if isinstance(error, KafkaConnectionError):
+        why = ""
+    else:
+        why = f" ({error})" if isinstance(error, KafkaError) else f" ({type(error).__name__}: {error})"
+    return Unreachable(f"no Kafka broker answers at {settings.brokers}{why}", "start it, or set WST_BROKERS")
 
 
 async def read_all(settings: Settings, name: str) -> list[bytes | None]:
@@ -251,7 +268,7 @@ async def read_all(settings: Settings, name: str) -> list[bytes | None]:
             fetched = await consumer.getmany(timeout_ms=_READ_MS)
             values += [record.value for records in fetched.values() for record in records]
     except (KafkaError, OSError) as error:
-        raise Unreachable(f"no Kafka broker answers at {settings.brokers} ({error})", "see WST_BROKERS") from error
+        raise _unreachable(settings, error) from error
     finally:
         await consumer.stop()
     return values

@@ -10,10 +10,10 @@ from aiokafka import AIOKafkaProducer
 
 from schemas import topics
 from schemas.codec import codec
-from schemas.errors import Refused, Unreachable
+from schemas.errors import Refused
 from schemas.settings import Settings
 from streams.cli.topic_admin import TopicAdmin, all_topics, read_all
-from tests.face.test_cli import wst
+from tests.face.test_cli import wst, wst_process
 from tests.platform.kafka import KafkaBroker
 
 pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
@@ -33,14 +33,20 @@ async def apply(given: Settings) -> None:
         await admin.apply(await admin.plan())
 
 
-async def put(given: Settings, name: str, *values: bytes | None) -> None:
+async def put(given: Settings, name: str, *values: bytes | None, partition: int = 0) -> None:
     producer = AIOKafkaProducer(bootstrap_servers=given.brokers)
     await producer.start()
     try:
         for value in values:
-            await producer.send_and_wait(name, value, key=b"k", partition=0)
+            await producer.send_and_wait(name, value, key=b"k", partition=partition)
     finally:
         await producer.stop()
+
+
+def tick() -> bytes:
+    values = {"workspace_id": "w", "workspace_name": "w", "engine_id": "E", "tick_at_ns": 1, "samples": []}
+    fields = {field["name"]: field.get("default", 0) for field in codec("stats_tick").schema["fields"]}
+    return codec(topics.DOCKER_STATS.subject).encode(fields | values)
 
 
 async def test_apply_creates_all_topics_with_their_settings_and_marks_a_new_log_once(kafka: KafkaBroker, unique: str) -> None:
@@ -76,13 +82,22 @@ async def test_a_topic_full_of_someone_elses_records_is_refused_but_one_bad_reco
     given = settings(kafka, unique)
     await apply(given)
     name = f"{unique}.docker.stats"
-    tick = {"workspace_id": "w", "workspace_name": "w", "engine_id": "E", "tick_at_ns": 1, "samples": []}
-    fields = {field["name"]: field.get("default", 0) for field in codec("stats_tick").schema["fields"]}
-    ours = codec(topics.DOCKER_STATS.subject).encode(fields | tick)
+    ours = tick()
     await put(given, name, b'{"json": 1}')
     with pytest.raises(Refused, match="holds records that are not wst's"):
         await plan(given)
     await put(given, name, ours)
+    assert await plan(given) == []
+
+
+async def test_a_bad_record_alone_in_its_partition_does_not_make_a_topic_with_records_of_ours_someone_elses(
+    kafka: KafkaBroker, unique: str
+) -> None:
+    given = settings(kafka, unique)
+    await apply(given)
+    name = f"{unique}.docker.stats"
+    await put(given, name, b"garbage", partition=0)
+    await put(given, name, tick(), partition=1)
     assert await plan(given) == []
 
 
@@ -97,6 +112,8 @@ def test_the_commands_print_what_is_to_do_and_exit_by_it(kafka: KafkaBroker, uni
     assert (refused.returncode, refused.stdout, len(refused.stderr.splitlines())) == (1, "", 1)
 
 
-async def test_a_broker_out_of_reach_is_3() -> None:
-    with pytest.raises(Unreachable, match=r"no Kafka broker answers at 127\.0\.0\.1:1"):
-        await plan(Settings(brokers="127.0.0.1:1"))
+@pytest.mark.parametrize("command", ["plan", "apply"])
+def test_a_broker_out_of_reach_is_3_and_one_line_that_says_where_and_what_to_do(command: str) -> None:
+    done = wst_process("topics", command, WST_BROKERS="127.0.0.1:1")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert done.stderr == "wst: no Kafka broker answers at 127.0.0.1:1: start it, or set WST_BROKERS\n"
