@@ -1,7 +1,4 @@
-"""The agents: decode, fold, publish. What a record means is the core's to say; when it is durable, the lane's.
-
-The key of a record is who it is about: one that says otherwise could meet its own history in another partition.
-"""
+"""The agents: decode, fold, publish. What a record means is the core's to say; when it is durable, the lane's."""
 
 from __future__ import annotations
 
@@ -23,6 +20,7 @@ from streams.core.usage import UsageState, fold_tick, owed_at_ms, publish_owed
 from streams.core.workspace import WorkspaceState
 from streams.dead_letters import DeadLetters
 from streams.engine_rows import EngineRow
+from streams.keys import check_key
 from streams.lane import Input, Table
 from streams.owed import Owed
 from streams.query.state_view import StateView
@@ -41,8 +39,7 @@ def decode_keyed(of: Any, record: Input, field: str) -> dict[str, Any]:
         Undecodable, InvalidMessage: the input's fault.
     """
     found: dict[str, Any] = of.decode(record.value)
-    if record.key != found[field].encode("utf-8", "surrogateescape"):
-        raise InvalidMessage("key_mismatch", f"the key is {(record.key or b'')[:200]!r}, the record is about {found[field][:200]!r}")
+    check_key(record.key, found[field])
     return found
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 from schemas import topics
 from schemas.codec import codec
 from streams.core.facts import Position
+from streams.keys import check_key
 from streams.sinks.block import CAUSE_HEADER, LOG, Arrived, Block, Table, columns_of, forgotten_by
 from streams.sinks.usage_rows import check_usage, usage
 
@@ -134,8 +135,7 @@ def _change(one: Arrived) -> dict[str, Any]:
     flat = {**record, **_EVENT_DEFAULTS, **section}
     for text in ("container_id", "old_state", "health"):
         flat[text] = flat[text] or ""
-    workspace_id = record["workspace_id"] or ""
-    flat |= {"workspace_id": workspace_id, "subject": workspace_id or record["engine_id"], "record": one.value}
+    flat |= {"workspace_id": record["workspace_id"] or "", "subject": about(topics.WORKSPACE_CHANGES.name, record), "record": one.value}
     flat |= {f"cause_{name}": value for name, value in (record["cause"] or _NO_CAUSE).items()}
     return flat | dict(zip(LOG, one.position, strict=True))
 
@@ -164,6 +164,12 @@ def _dead_letter(one: Arrived) -> dict[str, Any]:
     return flat | dict(zip(LOG, one.position, strict=True))
 
 
+def about(topic: str, record: Mapping[str, Any]) -> str:
+    """Whom a record is about, which is its key: a workspace, or the engine of a sync event."""
+    subject: str = record["workspace_id"] or (record["engine_id"] if topic == topics.WORKSPACE_CHANGES.name else "")
+    return subject
+
+
 def arrived(
     topic: str, position: Position, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]], timestamp_ms: int
 ) -> Arrived:
@@ -174,13 +180,16 @@ def arrived(
 
     Raises:
         Undecodable: bytes that are no record of the topic.
-        InvalidMessage: a record that says nothing the archive can keep.
+        InvalidMessage: a record under the key of another, or one that says nothing the archive can keep.
     """
     if value is None and topic == topics.WORKSPACE_STATE.name:
         one = Arrived(position, key, None, dict(headers), timestamp_ms, None)
         forgotten_by(one)
         return one
     record = codec(topics.BY_NAME[topic].subject).decode(value)
+    # A dead letter lies under the key of what was refused.
+    if topic != topics.DEAD_LETTERS.name:
+        check_key(key, about(topic, record))
     if topic == topics.WORKSPACE_USAGE.name:
         check_usage(record)
     return Arrived(position, key, value, dict(headers), timestamp_ms, record)

@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.codec import codec
 from streams.core import samples
 from streams.core.facts import Position
-from streams.sinks.rows import CAUSE_HEADER, Arrived, Block, arrived, blocks
+from streams.sinks.rows import CAUSE_HEADER, Arrived, Block, about, arrived, blocks
 
 #: An hour of yesterday: what is older than the tables keep would vanish.
 T0_NS = (int(time.time()) - 86_400) // 3_600 * 3_600 * 10**9
@@ -21,10 +21,12 @@ def position(offset: int, epoch: int = 1, partition: int = 0) -> Position:
 
 
 def arrive(
-    topic: topics.Topic, record: dict[str, Any] | None, at: Position, key: str = "", headers: tuple[tuple[str, bytes], ...] = ()
+    topic: topics.Topic, record: dict[str, Any] | None, at: Position, key: str | None = None, headers: tuple[tuple[str, bytes], ...] = ()
 ) -> Arrived:
-    """What the consumer makes of a record: encoded and decoded again."""
+    """What the consumer makes of a record: encoded and decoded again; its key is whom it is about, unless given."""
     value = None if record is None else codec(topic.subject).encode(record)
+    if key is None:
+        key = about(topic.name, record) if record is not None and topic is not topics.DEAD_LETTERS else ""
     return arrived(topic.name, at, key.encode(), value, headers, T0_NS // 10**6)
 
 

@@ -27,9 +27,9 @@ PLACE = TopicPartition("wst.docker.events", 0)
 QUICK = Policy(linger_s=0.02, first_wait_s=0.001, longest_wait_s=0.002)
 
 
-def raw(offset: int, value: bytes | None = None, topic: str = "wst.docker.events") -> Raw:
+def raw(offset: int, value: bytes | None = None, topic: str = "wst.docker.events", key: bytes = b"shop@laptop") -> Raw:
     value = codec("fact").encode(records.fact(f"f{offset}")) if value is None else value
-    return Raw(topic, position(offset), b"k", value, (), T0_NS // 10**6, offset)
+    return Raw(topic, position(offset), key, value, (), T0_NS // 10**6, offset)
 
 
 class Script:
@@ -148,6 +148,12 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_before_its_position_is_
     cases: list[tuple[str, bytes | None, str]] = [("wst.docker.events", value, code) for value, code in bad]
     cases += [("wst.workspace.usage", unknown, "invalid"), ("wst.workspace.usage", broken, "invalid")]
     cases += [("wst.dead.letters", b"junk", "undecodable")]
+    others: list[tuple[str, str, dict[str, Any]]] = [
+        ("wst.docker.events", "fact", records.fact()),
+        ("wst.workspace.state", "state", records.state()),
+    ]
+    others += [("wst.workspace.changes", "event", records.event()), ("wst.workspace.usage", "usage", records.usage())]
+    cases += [(topic, codec(subject).encode(record | {"workspace_id": "other"}), "key_mismatch") for topic, subject, record in others]
     for topic, value, code in cases:
         source, archive = Script([raw(1), raw(2, value, topic), raw(3)]), Failing()
         consumer, letters = assembled(source, archive)
@@ -156,7 +162,8 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_before_its_position_is_
         (letter,) = [codec("dead_letter").decode(record.value) for record in letters.records]
         told: dict[str, Any] = {name: letter[name] for name in ("topic", "code", "stage", "epoch", "partition", "offset", "key", "value")}
         assert told == {
-            "topic": topic, "code": code, "stage": "sink", "epoch": 1, "partition": 0, "offset": 2, "key": b"k", "value": value,
+            "topic": topic, "code": code, "stage": "sink", "epoch": 1, "partition": 0, "offset": 2, "key": b"shop@laptop",
+            "value": value,
         }  # fmt: skip
         assert (sorted(source.committed)[-1], consumer.counters.refused) == (3, 1)
         assert letters.records[0].topic == topics.DEAD_LETTERS.full("wst.")
