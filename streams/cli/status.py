@@ -46,9 +46,11 @@ def _draw(found: Any) -> RenderableType:
 
     if isinstance(found, dict):
         return tables.workspace(found)
-    return (
-        Group(tables.workspaces(found, _console().width), Text(tables.summary(found), style="dim")) if found else Text("no workspaces yet")
-    )
+    if not found:
+        return Text("no workspaces yet")
+    console = _console()
+    width = console.width if console.is_terminal else None
+    return Group(tables.workspaces(found, width), Text(tables.summary(found), style="dim"))
 
 
 def _watch(api: Api, workspace: str | None, as_json: bool) -> None:

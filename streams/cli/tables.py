@@ -17,9 +17,12 @@ _CONDITIONS: Final = {"failing": 0, "degraded": 1, "unknown": 2, "ok": 3}
 _STATUSES: Final = {"active": 0, "inactive": 1, "archived": 2}
 _STYLES: Final = {"failing": "bold red", "degraded": "yellow", "unknown": "magenta", "ok": "green"}
 _STATUS_STYLES: Final = {"active": "green", "archived": "dim"}
-_WIDTHS: Final = {"STATUS": 8, "CONDITION": 9, "RUNNING": 7, "CPU": 7, "MEMORY": 9, "FOR": 7}
+_COLUMNS: Final = ("WORKSPACE", "STATUS", "CONDITION", "RUNNING", "CPU", "MEMORY", "FOR", "WHY")
+_FIGURES: Final = ("RUNNING", "CPU", "MEMORY", "FOR")
 _GAP: Final = 2
 _NAME_MIN: Final = 10
+#: A reason shorter than this says nothing.
+_WHY_MIN: Final = 6
 
 
 def by_need(states: Sequence[Json]) -> list[Json]:
@@ -31,37 +34,51 @@ def by_need(states: Sequence[Json]) -> list[Json]:
     return sorted(states, key=rank)
 
 
-def workspaces(states: Sequence[Json], width: int, rows: int | None = None, now: datetime | None = None) -> Table:
+def workspaces(states: Sequence[Json], width: int | None, rows: int | None = None, now: datetime | None = None) -> Table:
     """One line per workspace; at most `rows` lines, the rest counted in the caption.
 
     Args:
-        width: of the terminal: names and reasons give way to the figures.
+        width: of the terminal: names and reasons give way to the figures; None: all is shown, however long.
     """
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", expand=False)
-    room = width - sum(_WIDTHS.values()) - (len(_WIDTHS) + 1) * _GAP
-    name_width = min(max((len(state["workspace_id"]) for state in states), default=9), max(_NAME_MIN, room // 2))
-    table.add_column("WORKSPACE", no_wrap=True, overflow="ellipsis", width=max(name_width, 9))
-    for name, column in _WIDTHS.items():
-        table.add_column(name, no_wrap=True, width=column, justify="left" if name in ("STATUS", "CONDITION") else "right")
-    # Where nothing is left for it, it goes as a whole.
-    table.add_column("WHY", no_wrap=True, overflow="ellipsis", width=max(room - name_width, 1))
     ordered = by_need(states)
-    for state in ordered[:rows]:
-        metrics = state.get("metrics") or {}
-        table.add_row(
-            shown(state["workspace_id"]),
-            shown(state["status"], _STATUS_STYLES.get(state["status"], "")),
-            shown("stale" if state["stale"] else state["condition"], _STYLES.get(state["condition"], "")),
-            Text(f"{state['running']}/{state['total']}"),
-            Text(percent(metrics.get("cpu_percent"))),
-            Text(size(metrics.get("memory_usage"))),
-            Text(age(state["status_since"], now)),
-            shown(state["reason"]),
-        )
-    hidden = len(ordered) - len(ordered[:rows])
+    lines = [_cells(state, now) for state in ordered[:rows]]
+    widths = {name: max(len(name), *(cells[name].cell_len for cells in lines)) if lines else len(name) for name in _COLUMNS}
+    if width is not None:
+        _give_way(widths, width)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", expand=False)
+    for name, column in widths.items():
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=column, justify="right" if name in _FIGURES else "left")
+    for cells in lines:
+        table.add_row(*(cells[name] for name in widths))
+    hidden = len(ordered) - len(lines)
     if hidden:
         table.caption = f"and {hidden} more: `wst status` shows all"
     return table
+
+
+def _cells(state: Json, now: datetime | None) -> dict[str, Text]:
+    metrics = state.get("metrics") or {}
+    condition = "stale" if state["stale"] else state["condition"]
+    return {
+        "WORKSPACE": shown(state["workspace_id"]),
+        "STATUS": shown(state["status"], _STATUS_STYLES.get(state["status"], "")),
+        "CONDITION": shown(condition, _STYLES.get(state["condition"], "")),
+        "RUNNING": Text(f"{state['running']}/{state['total']}"),
+        "CPU": Text(percent(metrics.get("cpu_percent"))),
+        "MEMORY": Text(size(metrics.get("memory_usage"))),
+        "FOR": Text(age(state["status_since"], now)),
+        "WHY": shown(state["reason"]),
+    }
+
+
+def _give_way(widths: dict[str, int], width: int) -> None:
+    """Fits columns into a terminal: first the reason gives way, then the name, the figures never."""
+    room = width - sum(widths[name] for name in widths if name not in ("WORKSPACE", "WHY")) - (len(widths) - 1) * _GAP
+    widths["WORKSPACE"] = min(widths["WORKSPACE"], max(_NAME_MIN, room // 2))
+    widths["WHY"] = min(widths["WHY"], room - widths["WORKSPACE"])
+    if widths["WHY"] < _WHY_MIN:
+        del widths["WHY"]
+        widths["WORKSPACE"] = max(1, min(widths["WORKSPACE"], room + _GAP))
 
 
 def workspace(state: Json) -> Table:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,7 +10,8 @@ from rich.text import Text
 
 from schemas.wst import visible
 
-_PIPE_WIDTH: Final = 400
+#: Wider than any line of ours: a pipe gets them whole, whatever width a shell has set.
+_PIPE_WIDTH: Final = 1_000_000
 
 
 def shown(value: Any, style: str = "") -> Text:
@@ -58,7 +58,7 @@ def percent(value: float | None) -> str:
 def console() -> Console:
     """Where commands print; markup and emoji codes in names mean nothing to it. A pipe gets lines of any length."""
     out = Console(markup=False, highlight=False, emoji=False)
-    if not out.is_terminal and "COLUMNS" not in os.environ:
+    if not out.is_terminal:
         out.width = _PIPE_WIDTH
     return out
 

@@ -1,0 +1,56 @@
+"""The table of workspaces: whole in a pipe; in a terminal the name and the reason give way to the figures."""
+
+from __future__ import annotations
+
+import io
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from streams.cli import tables
+from streams.query.present import state_json
+from tests.face.api_parts import served, whole_state
+from tests.face.test_cli import wst
+
+NAME, REASON = "a-very-long-name-of-a-workspace-as-compose-makes-them@laptop", "web-1 was killed (OOM), " * 30 + "as its log says"
+NOW = datetime(2026, 3, 5, 15, 30, 20, tzinfo=UTC)
+
+
+def wide_state() -> dict[str, Any]:
+    """A workspace whose figures are as wide as figures get."""
+    state = state_json(whole_state(NAME, reason=REASON, running=100, total=128))
+    since = (NOW - timedelta(days=365, hours=23)).isoformat()
+    return state | {"status_since": since, "metrics": {"cpu_percent": 1234.5, "memory_usage": 1023.9 * (1 << 20)}}
+
+
+def drawn(width: int | None) -> list[str]:
+    out = io.StringIO()
+    console = Console(file=out, width=width or 10_000, color_system=None)
+    console.print(tables.workspaces([wide_state()], width, now=NOW))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [70, 80, 120, 200])
+def test_in_a_terminal_the_figures_stay_whole_and_the_name_gives_way(width: int) -> None:
+    header, line = drawn(width)
+    assert max(len(header), len(line)) <= width
+    name, status, condition, rest = line.split(maxsplit=3)
+    assert NAME.startswith(name.removesuffix("…"))
+    assert len(name) >= 6
+    assert (status, condition) == ("active", "ok")
+    assert rest.startswith("100/128  1234.5 %  1023.9 MiB  365d 23h")
+
+
+def test_without_a_terminal_nothing_is_cut() -> None:
+    assert drawn(None)[1] == f"{NAME}  active  ok         100/128  1234.5 %  1023.9 MiB  365d 23h  {REASON}"
+
+
+def test_a_pipe_gets_names_and_reasons_whole_whatever_width_a_shell_has_set() -> None:
+    with served(whole_state(NAME, reason=REASON, last_error=REASON)) as serving:
+        listed = wst("status", WST_API=serving.url, COLUMNS="80").stdout.splitlines()
+        one = wst("status", NAME, WST_API=serving.url, COLUMNS="80").stdout.splitlines()
+    assert listed[1].startswith(f"{NAME}  active")
+    assert listed[1].rstrip().endswith(REASON)
+    assert [line.rstrip().endswith(REASON) for line in one if line.startswith(("why", "last error"))] == [True, True]
