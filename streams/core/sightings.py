@@ -77,6 +77,18 @@ def take_details(container: Container, inspect: Inspect, order: Order) -> None:
         container.health = STARTING  # its first result comes as an event
 
 
+def take_run_found(container: Container, health: str | None, inspect: Inspect, order: Order) -> None:
+    """Takes since when a container runs, and how well, of which only an event in the middle of the run was told.
+
+    What the events have told of the run stands: a stop asked for, a health.
+    """
+    if container.state not in UP or not inspect.started_at_ns or not _same_run(container, inspect, order):
+        return
+    container.run_ns = min(inspect.started_at_ns, order[1])
+    if container.health is None:
+        container.health = health
+
+
 def _same_run(container: Container, inspect: Inspect, order: Order) -> bool:
     """Made after the run last began or ended, and not ahead of it."""
     if order[1] < container.run_ns or container.state == REMOVED:

@@ -101,6 +101,11 @@ def details_order(container: Container) -> Order:
     return container.details_generation, container.details_ns
 
 
+def only_implied(container: Container) -> bool:
+    """Something happened to it, but nothing told yet since when it is there and runs: even an older look at it is news."""
+    return not (container.run_ns or container.created_at_ns or container.details_ns)
+
+
 def below_floor(state: WorkspaceState, fact: Fact) -> bool:
     engine = state.engines.get(fact.engine_id)
     return engine is not None and (fact.generation, fact.time_ns) <= (engine.generation, engine.time_ns)

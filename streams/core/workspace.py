@@ -29,7 +29,7 @@ from streams.core.facts import (
     Observation,
     Position,
 )
-from streams.core.sightings import happened_ns, is_correction, run_state, take_details, take_state
+from streams.core.sightings import happened_ns, is_correction, run_state, take_details, take_run_found, take_state
 from streams.core.state import (
     ARCHIVED,
     INACTIVE,
@@ -52,6 +52,7 @@ from streams.core.step import (
     end_by_time,
     join,
     not_in_order,
+    only_implied,
     raise_floor,
     remove,
     set_status,
@@ -180,7 +181,7 @@ def _observation(step: Step, seen: Observation) -> str:
     container = state.containers.get(ref.id)
     to = seen.state if seen.state in STATES else None
     if seen.present and to is None:
-        return UNPLACED if seen.inspect is None else _details(step, container, seen.inspect)
+        return UNPLACED if seen.inspect is None else _details(step, container, seen, seen.inspect)
     if container is None:
         if not seen.present:
             return UNPLACED
@@ -195,6 +196,8 @@ def _observation(step: Step, seen: Observation) -> str:
             return LATE  # another engine's listing says nothing of it
         known_until_ns = container.time_ns
         refusal = not_in_order(container, fact)
+        if refusal == LATE and seen.present and seen.inspect is not None and only_implied(container):
+            return _details(step, container, seen, seen.inspect)
         if refusal is not None:
             return refusal
         before, health = container.state, container.health
@@ -224,7 +227,7 @@ def _judge_first_sight(step: Step, seen: Observation) -> None:
         step.corrects(created_ns)
 
 
-def _details(step: Step, container: Container | None, inspect: Inspect) -> str:
+def _details(step: Step, container: Container | None, seen: Observation, inspect: Inspect) -> str:
     """Details come at their own pace: they are ordered among themselves, and never change a known container's state."""
     state, fact = step.state, step.fact
     order = (fact.generation, fact.time_ns)
@@ -233,8 +236,8 @@ def _details(step: Step, container: Container | None, inspect: Inspect) -> str:
             return LATE
         container = join(step, fact.container)
         advance(state, container, fact)
-        # A rename brought it: its runs tell its state.
-        take_state(container, run_state(inspect), None, inspect, order, watched=False)
+        # A rename brought it, or the events before were missed: its runs tell its state.
+        take_state(container, run_state(inspect), seen.health or inspect.health, inspect, order, watched=False)
         settle(step, container, None, None)
         return APPLIED
     if remembers(container.recent, fact.id):
@@ -243,6 +246,8 @@ def _details(step: Step, container: Container | None, inspect: Inspect) -> str:
         return LATE
     health = container.health
     container.recent = remember(container.recent, fact.id)
+    if only_implied(container):
+        take_run_found(container, seen.health or inspect.health, inspect, order)
     take_details(container, inspect, order)
     settle(step, container, container.state, health)
     return APPLIED

@@ -277,6 +277,54 @@ def test_what_is_found_without_its_time_happened_after_the_last_word_of_it() -> 
     assert {change.detection_lag_ms for change in workspace.add(seen("paused", 30))} == {29_000}
 
 
+FOUND: Record = {"started_at_ns": at(-300), "has_healthcheck": True, "restart_policy": "always", "health": "unhealthy"}
+"""An inspect of a container that ran long before anyone watched."""
+
+
+@pytest.mark.parametrize(
+    "told", [{"action": "exec_die"}, {"action": "kill", "signal": 1}, {"action": "top"}], ids=lambda told: told["action"]
+)
+@pytest.mark.parametrize(
+    "look",
+    [
+        pytest.param(seen("running", 1, health="unhealthy", inspect=FOUND), id="listing"),
+        pytest.param(seen(None, 1, health="unhealthy", inspect=FOUND), id="unsettled"),
+        pytest.param(inspected(1, **FOUND), id="inspect"),
+    ],
+)
+def test_a_listing_just_before_the_event_that_implied_a_container_is_not_lost(told: Record, look: Record) -> None:
+    # listed@1    exec_die@1.07 is folded first: its exec began before the engine was watched
+    # unhealthy   running
+    workspace = folded(event(seconds=1.07, **told))
+    assert (workspace.container().started_at_ns, workspace.container().run_ns) == (0, 0), "an event in the middle tells no start"
+    assert [change.type for change in workspace.add(look)] == ["container_update", "error"]
+    web = workspace.container()
+    assert (web.state, web.health, web.started_at_ns, web.restart_policy) == ("running", "unhealthy", at(-300), "always")
+    assert (workspace.record["status"], workspace.record["condition"]) == ("active", "failing")
+    assert not any(change.correction for change in workspace.changes)
+    assert (workspace.add(look), web.time_ns) == ([], at(1.07)), "and its events are in their order as before"
+
+
+def test_what_an_event_told_of_an_implied_container_stands_against_an_older_listing() -> None:
+    workspace = folded(event("health_status", 1.07, health="healthy"))
+    assert workspace.add(seen("running", 1, health="unhealthy", inspect=FOUND)) == []
+    assert (workspace.container().health, workspace.container().started_at_ns) == ("healthy", at(-300))
+    stopped = folded(event("kill", 1.07, signal=15), seen("running", 1, inspect=FOUND), event("die", 2, exit_code=1))
+    assert stopped.container().exit_reason == "stopped on request, exit code 1 after 5 min"
+
+
+def test_an_older_listing_adds_nothing_where_a_later_start_or_end_was_told() -> None:
+    for later in (event("start", 1.07), event("die", 1.07, exit_code=0)):
+        workspace = folded(later)
+        assert workspace.add(seen("running", 1, health="unhealthy", inspect=FOUND)) == []
+        assert workspace.tally == {"applied": 1, "late": 1}
+
+
+def test_a_container_only_an_unsettled_entry_shows_has_its_health() -> None:
+    workspace = folded(seen(None, 1, inspect=FOUND))
+    assert (workspace.container().health, workspace.record["condition"]) == ("unhealthy", "failing")
+
+
 def test_a_vanished_container_is_removed() -> None:
     workspace = folded(*UP)
     changes = workspace.add(seen(None, 30, present=False))
