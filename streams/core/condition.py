@@ -40,14 +40,13 @@ def condition(state: WorkspaceState) -> str:
 
 
 def main_container(state: WorkspaceState) -> Container | None:
-    """The container that matters most: the worst problem, else what runs and is meant to, else the latest."""
-    return min(state.containers.values(), key=_matters, default=None)
+    """The container that matters most: the worst problem, else what runs and is meant to, else the latest; None: none is left."""
+    return min((c for c in state.containers.values() if c.state != REMOVED), key=_matters, default=None)
 
 
-def _matters(container: Container) -> tuple[int, bool, bool, bool, int, str]:
+def _matters(container: Container) -> tuple[int, bool, bool, int, str]:
     return (
         SEVERITY[container.problem] if container.problem else len(SEVERITY),
-        container.state == REMOVED,
         container.state != RUNNING,
         not meant_to_run(container),
         -container.run_ns,

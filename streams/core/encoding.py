@@ -151,18 +151,22 @@ def _container_of(plain: Mapping[str, Any], engine_ids: list[str]) -> Container:
 
 
 def to_record(state: WorkspaceState) -> dict[str, Any] | None:
-    """The State record (schemas/avro/state); None for a workspace nobody knows or that was forgotten."""
+    """The State record (schemas/avro/state); None for a workspace nobody knows or that was forgotten.
+
+    It has the containers that engines still have, as `docker ps -a` shows them: tombstones are the fold's own.
+    """
     if state.status == UNSEEN:
         return None
     how = condition(state)
     main = main_container(state)
+    containers = [_container_record(state, container) for _, container in sorted(state.containers.items()) if container.state != REMOVED]
     return {
         "workspace_id": state.workspace_id,
         "workspace_name": state.name,
         "status": state.status,
         "condition": how,
         "running": state.running,
-        "total": sum(container.state != REMOVED for container in state.containers.values()),
+        "total": len(containers),
         "status_since_ns": state.status_since_ns,
         "reason": reason(state, how),
         "stale": is_stale(state),
@@ -178,7 +182,7 @@ def to_record(state: WorkspaceState) -> dict[str, Any] | None:
         "labels": dict(state.labels),
         "container_id": None if main is None else main.id,
         "container_state": None if main is None else main.state,
-        "containers": [_container_record(state, container) for _, container in sorted(state.containers.items())],
+        "containers": containers,
         "epoch": state.epoch,
         "partition": state.partition,
         "offset": state.offset,

@@ -97,6 +97,7 @@ def _folded(states: Iterable[Record], engine_id: str) -> dict[str, list[_Known]]
     folded: dict[str, list[_Known]] = {}
     for state in states:
         for container in state["containers"]:
+            # Records of earlier programs list removed containers too.
             if container["engine_id"] == engine_id and container["state"] != REMOVED:
                 known = _Known(state["workspace_id"], state["workspace_name"], state["condition"] == "failing", container)
                 folded.setdefault(container["id"], []).append(known)

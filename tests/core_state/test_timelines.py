@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from streams.core.changes import Recovery, StatusChanged
-from tests.core_state.makers import ENGINE, Folded, Record, at, event, folded, inspected, notice, seen, who
+from tests.core_state.makers import ENGINE, Folded, Record, at, cid, event, folded, inspected, notice, seen, who
 
 UP = [event("create", 0), event("start", 1)]
 
@@ -35,7 +35,15 @@ def test_docker_rm_force() -> None:
     assert changes[0].detail._asdict()["exit_code"] == 137
     assert workspace.container().exit_reason == "stopped on request, exit code 137 after 4 s"
     assert workspace.state.error_count == 0
-    assert (workspace.record["total"], workspace.record["container_state"]) == (0, "removed")
+    record = workspace.record
+    assert (record["total"], record["containers"], record["container_id"], record["container_state"]) == (0, [], None, None)
+
+
+def test_a_removed_container_stands_in_no_state_record_while_the_fold_remembers_it() -> None:
+    workspace = folded(*UP, event("create", 2, "job"), event("destroy", 3, "web"))
+    assert [container["name"] for container in workspace.record["containers"]] == ["job"]
+    assert (workspace.record["total"], workspace.record["container_id"]) == (1, cid("job"))
+    assert workspace.add(event("exec_start", 2.5, "web"), seen("running", 2.5, "web")) == [], "nothing late brings it back"
 
 
 def test_docker_restart_says_stop_before_die_and_restart_last() -> None:
