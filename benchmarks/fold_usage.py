@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from schemas.codec import Record, codec
 from schemas.counters import COLUMNS, pack
+from schemas.usage_encoder import encode_samples
 from streams.core.facts import Position
 from streams.core.usage import UsageState, fold_tick, initial
 from streams.core.usage_bytes import from_bytes, to_bytes
@@ -139,7 +140,14 @@ class Run:
                 for number, (state, tick) in enumerate(zip(states, decoded, strict=True))
             ],
         )
-        encoded = timed("encode", lambda: [usage_codec.encode(record) for records in outputs for record in records])
+        encoded = timed(
+            "encode",
+            lambda: [
+                encode_samples(record) if record["kind"] == "samples" else usage_codec.encode(record)
+                for records in outputs
+                for record in records
+            ],
+        )
         kept = timed("value write", lambda: [to_bytes(state) for state in states] if cold else states)
         self.values.update(zip((tick["workspace_id"] for tick in decoded), kept, strict=True))
         self.offset += len(ticks)

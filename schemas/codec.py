@@ -43,6 +43,9 @@ class Codec:
     Args:
         subject: folder name below `schemas/avro`.
         versions: parsed JSON of each version, by number.
+
+    Attributes:
+        header: what every encoded record begins with.
     """
 
     def __init__(self, subject: str, versions: Mapping[int, Record]) -> None:
@@ -50,7 +53,7 @@ class Codec:
         self.version = max(versions)
         self.schema: Record = versions[self.version]
         self._writer: Any = parse_schema(self.schema, {})
-        self._header = MARKER + _fingerprint(self.schema)
+        self.header = MARKER + _fingerprint(self.schema)
         # A narrower reader schema doubles the cost of a read; only other versions than the newest pay for it.
         self._readers: dict[bytes, tuple[Any, Any]] = {
             _fingerprint(raw): (parse_schema(raw, {}), self._writer if number != self.version else None)
@@ -70,7 +73,7 @@ class Codec:
             ValueError, TypeError, KeyError: the record does not fit the schema: our own fault, not the input's.
         """
         out = io.BytesIO()
-        out.write(self._header)
+        out.write(self.header)
         schemaless_writer(out, self._writer, record)
         return out.getvalue()
 

@@ -5,7 +5,7 @@ The journal of an embedded tree, Kafka, and memory implement it; `tests/contract
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -49,16 +49,28 @@ class Publisher(Protocol):
         """Sends what waits, then lets go of all resources."""
 
 
-def make_record(topic: Topic, prefix: str, key: str, value: Mapping[str, Any], *, kind: str, record_id: str, timestamp_ms: int) -> Record:
+def make_record(
+    topic: Topic,
+    prefix: str,
+    key: str,
+    value: Mapping[str, Any],
+    *,
+    kind: str,
+    record_id: str,
+    timestamp_ms: int,
+    encode: Callable[[Mapping[str, Any]], bytes] | None = None,
+) -> Record:
     """Encodes a value for its topic, with the headers by which a consumer filters without decoding.
 
     Args:
         kind: header `wst-type`: the record's kind or the event's type.
         record_id: header `wst-id`: deterministic, the same for a redelivery.
+        encode: a faster way to the same bytes as the codec's, where there is one.
     """
     encoder = codec(topic.subject)
     headers = (("wst-type", kind.encode()), ("wst-schema", encoder.label.encode()), ("wst-id", record_id.encode()))
-    return Record(topic.full(prefix), key.encode("utf-8", "surrogateescape"), encoder.encode(value), headers, timestamp_ms)
+    data = (encode or encoder.encode)(value)
+    return Record(topic.full(prefix), key.encode("utf-8", "surrogateescape"), data, headers, timestamp_ms)
 
 
 def partition_of(key: bytes | None, partitions: int) -> int:
