@@ -9,12 +9,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from producers.control import Control, JournalControl, KafkaControl
-from producers.engine import DockerEngine, Engine, EngineError, unreachable
+from producers.engine import DockerEngine
+from producers.engines import Given, identify
 from producers.identity import DEFAULT_RULES, Policy
 from producers.publisher import JournalOutlet, Outlet
 from producers.store import Store
-from producers.watch import EngineWatch, Pace, identify
-from schemas.errors import SettingError, WstError
+from producers.watch import EngineWatch, Pace
+from schemas.engines import parse_engine
+from schemas.errors import WstError
 from schemas.settings import Settings
 
 _log: Final = logging.getLogger("wst.producer")
@@ -54,18 +56,26 @@ def control_of(settings: Settings) -> Control:
     return KafkaControl(client_arguments(settings), settings.topic_prefix)
 
 
-def connect(settings: Settings) -> list[Engine]:
-    """Connects to all engines.
+def connect(settings: Settings) -> list[Given]:
+    """Connects to all engines; the setting of a name or id is of the first, unless its entry names it.
 
     Raises:
+        SettingError: an entry is no engine.
         Unreachable: one of them does not answer.
     """
-    return [DockerEngine(url) for url in settings.engines] or [DockerEngine()]
+    entries = [parse_engine(entry) for entry in settings.engines]
+    if not entries:
+        return [Given(DockerEngine(), settings.engine_name, settings.engine_id)]
+    names = [settings.engine_name, *(None for _ in entries[1:])]
+    return [
+        Given(DockerEngine(entry.url), entry.name or name, settings.engine_id, named_here=entry.name is not None)
+        for entry, name in zip(entries, names, strict=True)
+    ]
 
 
 async def run(
     settings: Settings,
-    engines: Sequence[Engine],
+    engines: Sequence[Given],
     *,
     pace: Pace | None = None,
     outlet: Outlet | None = None,
@@ -75,7 +85,7 @@ async def run(
     """Watches engines until SIGTERM, SIGINT, or what `until` waits for.
 
     Raises:
-        WstError: an engine does not answer at the start, another producer watches it, or the journal takes nothing.
+        WstError: an engine does not answer at the start or is named twice, another producer watches it, or the journal takes nothing.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -84,35 +94,17 @@ async def run(
     outlet = outlet or outlet_of(settings)
     watches: list[EngineWatch] = []
     try:
-        for engine in engines:
-            watches.append(await _watch(engine, settings, pace or pace_of(settings), store, outlet, watches))
+        for given, identity in zip(engines, await identify(engines, store), strict=True):
+            _log.info("watching the engine %s at %s (API %s)", identity[1], given.engine.url, given.engine.api_version)
+            watch = EngineWatch(
+                given.engine, identity, policy_of(settings), pace or pace_of(settings), store, outlet, settings.topic_prefix
+            )
+            watches.append(watch)
         outlet.start()
         await _run_until(stop, watches, control or control_of(settings), until)
     finally:
         await _end(watches, outlet)
         store.close()
-
-
-async def _watch(
-    engine: Engine, settings: Settings, pace: Pace, store: Store, outlet: Outlet, others: Sequence[EngineWatch]
-) -> EngineWatch:
-    given_name = settings.engine_name if not others else None
-    try:
-        engine_id, name = await identify(engine, store, given_name)
-    except EngineError as error:
-        raise unreachable(engine.url, error) from error
-    for other in others:
-        origin = other.shared.origin
-        if origin.engine_id == engine_id:
-            where = f"{other.shared.calls.engine.url} and {engine.url}"
-            raise SettingError(f"WST_ENGINES names the engine {name} twice: {where}", "leave one out")
-        if origin.engine_name == name:
-            raise SettingError(
-                f"two engines are called {name}: {other.shared.calls.engine.url} and {engine.url}",
-                "run a producer for each, with its own WST_ENGINE_NAME and WST_DATA_DIR",
-            )
-    _log.info("watching the engine %s at %s (API %s)", name, engine.url, engine.api_version)
-    return EngineWatch(engine, (engine_id, name), policy_of(settings), pace, store, outlet, settings.topic_prefix)
 
 
 async def _run_until(

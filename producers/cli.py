@@ -11,6 +11,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import replace
 from hashlib import blake2b
 from importlib import resources
 from pathlib import Path
@@ -20,6 +21,7 @@ import click
 
 from producers import app, log
 from producers.control import NoControl
+from producers.engines import Given
 from producers.publisher import NoOutlet
 from producers.recorded import RecordedEngine
 from producers.recording import Header, Recorder, RecordingEngine, read
@@ -67,18 +69,18 @@ def record(file: Path, duration: float | None) -> None:
     """
     settings = load_settings()
     log.configure(settings.log_format)
-    engine, *others = app.connect(settings)
+    given, *others = app.connect(settings)
     if others:
         raise SettingError("a recording is of one engine, WST_ENGINES names several", "set WST_ENGINES to one of them")
     clean = Sanitizer(app.policy_of(settings), _hash_with(secrets.token_bytes(32)))
     pace = Pace(min(settings.collect_interval, _RECORD_COLLECT_S), _RECORD_SYNC_S, settings.max_retries)
     try:
-        recorder = Recorder(file, Header(time.time_ns(), engine.api_version, pace.collect_s), clean)
+        recorder = Recorder(file, Header(time.time_ns(), given.engine.api_version, pace.collect_s), clean)
     except OSError as error:
         raise SettingError(f"{file} cannot be written", str(error)) from error
     with tempfile.TemporaryDirectory(prefix="wst-record-") as folder:
         private = settings.model_copy(update={"data_dir": Path(folder)})
-        recording = RecordingEngine(engine, recorder, settings.engine_name)
+        recording = replace(given, engine=RecordingEngine(given.engine, recorder, given.name))
         _run(app.run(private, [recording], pace=pace, outlet=NoOutlet(), control=NoControl(), until=_after(duration)))
     click.echo(f"recorded into {file} ({file.stat().st_size:,} bytes)")
 
@@ -97,7 +99,8 @@ def play(file: Path | None, speed: float, loop: bool | None) -> None:
     name = f"the recording {file}" if file else "the bundled recording"
     engine = RecordedEngine(name, header, entries, speed=speed, loop=loop if loop is not None else file is None)
     collect_s, sync_s = (max(each / max(speed, 1.0), _SHORTEST_S) for each in (engine.collect_s, _PLAY_SYNC_S))
-    _run(app.run(settings, [engine], pace=Pace(collect_s, sync_s, 0, speed), until=_finished(engine, sync_s)))
+    given = Given(engine, settings.engine_name, settings.engine_id)
+    _run(app.run(settings, [given], pace=Pace(collect_s, sync_s, 0, speed), until=_finished(engine, sync_s)))
 
 
 def _hash_with(key: bytes) -> Callable[[str], str]:

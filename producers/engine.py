@@ -25,6 +25,7 @@ import urllib3.exceptions
 
 from producers.engine_json import Json
 from producers.transport import BROKEN, EngineError, EventStream, Request, Transport, chain, short
+from schemas.engines import masked_url
 from schemas.errors import Unreachable
 
 __all__ = ["DockerEngine", "Engine", "EngineError", "Events", "unreachable"]
@@ -50,7 +51,7 @@ class Engine(Protocol):
 
     @property
     def url(self) -> str:
-        """Where it is, for people."""
+        """Where it is, for people: without user and password."""
 
     @property
     def api_version(self) -> str:
@@ -91,7 +92,7 @@ class DockerEngine:
         self._timeout_s = timeout_s
         self._stream_timeout_s = stream_timeout_s
         environment = dict(os.environ) | ({"DOCKER_HOST": url} if url else {})
-        self.url = url or environment.get("DOCKER_HOST") or "the Docker client's active context"
+        self.url = masked_url(url or environment.get("DOCKER_HOST") or "the Docker client's active context")
         try:
             self._api = docker.from_env(environment=environment, timeout=math.ceil(timeout_s), use_ssh_client=True).api
             self._major = _major(self._api.version(api_version=False).get("Version"))

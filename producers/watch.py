@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from producers.calls import Calls
 from producers.control import control_record
 from producers.counts import Counts
 from producers.engine import Engine
-from producers.engine_json import Json, text
+from producers.engine_json import Json
 from producers.events import EventLoop
 from producers.facts import Origin
 from producers.identity import Policy
@@ -47,22 +46,6 @@ class Pace:
     sync_s: float = 30.0
     max_retries: int = 3
     speed: float = 1.0
-
-
-async def identify(engine: Engine, store: Store, given_name: str | None) -> tuple[str, str]:
-    """The engine's id and name; both are remembered, as names qualify ids and Podman invents an id at every call."""
-    calls = Calls(engine, Counts(engine.url), 1)
-    try:
-        first, second = text((info := await calls.info()).get("ID")), text((await calls.info()).get("ID"))
-    finally:
-        calls.close()
-    known = store.engine(engine.url)
-    stable = first is not None and first == second
-    engine_id = first if stable and first else (known[0] if known else secrets.token_hex(16))
-    same = known is not None and known[0] == engine_id
-    name = given_name or (known[1] if known and same else text(info.get("Name")) or socket.gethostname())
-    store.remember_engine(engine.url, engine_id, name)
-    return engine_id, name
 
 
 class EngineWatch:

@@ -96,8 +96,11 @@ class Settings(BaseSettings):
     clickhouse_cluster: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,60}$", description="cluster for ON CLUSTER statements")
 
     data_dir: Path = Field(default_factory=_data_home, description="journals, checkpoints, archive, ids of engines")
-    engines: Words = Field(default_factory=list, description="Docker Engines by URL; none: the Docker client's active context")
+    engines: Words = Field(default_factory=list, description="Docker Engines by URL or name=URL; none: the Docker client's active context")
     engine_name: str | None = Field(None, max_length=100, description="name of this host's engine; unset: the host's name")
+    engine_id: str | None = Field(
+        None, max_length=100, pattern=r"^[!-~]+$", description="id of the one engine watched; unset: its own, which cloned machines share"
+    )
     collect_interval: Seconds = Field(10.0, ge=1, le=3600, description="between two samples of a container")
     sync_interval: Seconds = Field(30.0, ge=1, le=3600, description="between two listings of an engine")
     max_retries: int = Field(3, ge=0, le=20, description="retries of a failing engine call")

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from producers.engine import DockerEngine, Engine
+from producers.engines import Given, identify
 from producers.identity import Policy
 from producers.publisher import MemoryOutlet
 from producers.store import Store
-from producers.watch import EngineWatch, Pace, identify
+from producers.watch import EngineWatch, Pace
 from schemas import topics
 from schemas.codec import codec
 
@@ -77,7 +78,7 @@ async def watching(
     reached = DockerEngine(engine, timeout_s=timeout_s, stream_timeout_s=stream_timeout_s) if isinstance(engine, str) else engine
     store = Store(folder)
     outlet = MemoryOutlet()
-    given = await identify(reached, store, name)
+    [given] = await identify([Given(reached, name)], store)
     watch = EngineWatch(reached, given, policy or Policy(), pace or Pace(60, 60, 1), store, outlet, "wst.")
     task = asyncio.create_task(watch.run())
     try:
