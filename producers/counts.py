@@ -14,7 +14,8 @@ class Counts:
 
     `calls.*` engine calls by kind · `failures.*` calls that failed after all retries, `retries` · `skipped.*` events and
     containers left out on purpose, by reason · `repeats` events heard twice · `events`, `samples`, `syncs` published ·
-    `ticks_skipped` ticks left out as the one before was not done · `dead_letters` · `reconnects` of the event stream.
+    `ticks_skipped` ticks left out as the one before was not done · `malformed` answers, of them
+    `dead_letters` published and `dead_letters_left_out` in a flood · `reconnects` of the event stream.
     """
 
     def __init__(self, engine: str) -> None:

@@ -9,6 +9,7 @@ from typing import Final
 from producers.engine import EngineError
 from producers.engine_json import InvalidMessage
 from producers.facts import details_fact
+from producers.quiet import Allowance
 from producers.record import inspected
 from producers.shared import Shared
 
@@ -28,6 +29,7 @@ class DetailCalls:
         self._due: dict[str, float] = {}
         self._last: dict[str, float] = {}
         self._news = asyncio.Event()
+        self._warnings = Allowance(1)
 
     def due(self, container_id: str) -> None:
         """Asks for an inspect soon."""
@@ -68,7 +70,8 @@ class DetailCalls:
                 return
             details = inspected(answer)
         except EngineError as error:
-            _log.warning("engine %s: an inspect failed (%s), the next sync tries again", shared.origin.engine_name, error)
+            if self._warnings.take():  # all are counted
+                _log.warning("engine %s: an inspect failed (%s), the next sync tries again", shared.origin.engine_name, error)
             return
         except InvalidMessage as error:
             await shared.refuse("inspect", answer, error)

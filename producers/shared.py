@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Final
 
 from producers.calls import Calls
 from producers.clock import EngineClock
@@ -13,9 +15,15 @@ from producers.counts import Counts
 from producers.engine_json import InvalidMessage
 from producers.facts import At, Origin, dead_letter
 from producers.publisher import Outlet
+from producers.quiet import Allowance
 from producers.record import Rules
 from producers.registry import Registry
 from producers.store import Store
+
+_log: Final = logging.getLogger("wst.producer")
+
+#: Enough to see what is wrong with an engine; each is a write to the disk.
+LETTERS_A_MINUTE: Final = 100
 
 
 @dataclass(slots=True)
@@ -25,6 +33,7 @@ class Shared:
     Attributes:
         order: held while records are made from what is known and handed to the outlet, so that no loop overtakes another.
         now_ns: the producer's clock, ns since the Unix epoch.
+        letters, warnings: dead letters and lines of the log that answers at fault may still make.
     """
 
     calls: Calls
@@ -37,6 +46,8 @@ class Shared:
     clock: EngineClock
     now_ns: Callable[[], int] = time.time_ns
     order: asyncio.Lock = field(default_factory=asyncio.Lock)
+    letters: Allowance = field(default_factory=lambda: Allowance(LETTERS_A_MINUTE))
+    warnings: Allowance = field(default_factory=lambda: Allowance(1))
 
     def at(self, time_ns: int) -> At:
         """An instant of the engine's clock, in its present generation."""
@@ -50,6 +61,13 @@ class Shared:
         self.clock = clock
 
     async def refuse(self, source: str, raw: object, error: InvalidMessage) -> None:
-        """Publishes a dead letter of an answer that is at fault."""
+        """Publishes a dead letter of an answer that is at fault; of a flood the first of every minute, the rest is counted."""
+        self.counts.add("malformed")
+        if self.warnings.take():
+            what = f"{source}: {error.reason}"
+            _log.warning("engine %s: an answer makes no sense (%s), see the dead letters", self.origin.engine_name, what)
+        if not self.letters.take():
+            self.counts.add("dead_letters_left_out")
+            return
         self.counts.add("dead_letters")
         await self.outlet.publish([dead_letter(self.origin.prefix, self.origin.engine_id, source, raw, error, self.now_ns())])

@@ -17,10 +17,14 @@ import urllib3.exceptions
 from urllib3.connection import HTTPConnection
 
 from producers.engine_json import Json
+from schemas.engines import masked_url
 
 #: What a broken connection raises, by way of three libraries.
 BROKEN: Final = (OSError, HTTPException, urllib3.exceptions.HTTPError, requests.RequestException)
 _IDLE_CONNECTIONS: Final = 8
+#: Far more than an event with all its labels; a line that never ends must not fill the memory.
+_MAX_LINE_BYTES: Final = 1 << 20
+_NO_JSON: Final = b"!"
 
 
 class EngineError(Exception):
@@ -117,7 +121,10 @@ class Request:
             return None
         if response.status != 200:
             raise EngineStatus(response.status)
-        answer = json.loads(response.data)
+        try:
+            answer = json.loads(response.data)
+        except RecursionError as error:
+            raise ValueError("the answer is nested too deeply") from error
         if not isinstance(answer, dict):
             raise ValueError("the answer is no JSON object")
         return answer
@@ -154,6 +161,8 @@ class EventStream:
                 for line in lines:
                     if line.strip():
                         yield _parsed(line)
+                if len(rest) > _MAX_LINE_BYTES:
+                    rest = _NO_JSON  # with whatever follows up to the line's end
         except (*BROKEN, AttributeError) as error:  # a response closed by another thread has lost its file
             silent = any(isinstance(cause, (TimeoutError, urllib3.exceptions.ReadTimeoutError)) for cause in chain(error))
             raise EngineError(short(error), silent=silent) from error
@@ -169,14 +178,14 @@ class EventStream:
 def _parsed(line: bytes) -> object:
     try:
         return json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None  # no event: the reader of events makes a dead letter of it
 
 
 def short(error: BaseException) -> str:
-    """One line of an error, without the wrappings of three HTTP libraries."""
+    """One line of an error, without the wrappings of three HTTP libraries and what a URL in it should not show."""
     root = next((e for e in chain(error) if isinstance(e, (OSError, EngineStatus)) and str(e)), error)
-    return f"{type(root).__name__}: {root}".replace("\n", " ")[:300]
+    return masked_url(f"{type(root).__name__}: {root}".replace("\n", " "))[:300]
 
 
 def chain(error: BaseException, depth: int = 8) -> Iterator[BaseException]:

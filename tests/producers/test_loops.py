@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from producers.shared import LETTERS_A_MINUTE
 from producers.watch import Pace
 from schemas import topics
 from schemas.counters import COLUMNS, unpack
@@ -244,6 +246,36 @@ async def test_nonsense_on_the_event_stream_goes_to_the_dead_letters_and_the_flo
         letters = seen.values(topics.DEAD_LETTERS)
         assert [letter["stage"] for letter in letters] == ["producer", "producer"]
         assert b"hunter2" not in b"".join(letter["value"] for letter in letters)
+
+
+async def test_a_flood_of_nonsense_is_counted_and_said_once_and_its_dead_letters_are_limited(
+    scripted: ScriptedEngine, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        for _ in range(3 * LETTERS_A_MINUTE):
+            scripted.say_raw({"raw": "{broken"})
+        scripted.say("web", "pause")
+        await seen.until(lambda: seen.actions() == ["pause"], "the event after")
+        total = seen.watch.shared.counts.total
+        assert total["malformed"] == 3 * LETTERS_A_MINUTE
+        assert len(seen.values(topics.DEAD_LETTERS)) == total["dead_letters"] == LETTERS_A_MINUTE
+        assert total["dead_letters_left_out"] == 2 * LETTERS_A_MINUTE
+        assert len([r for r in caplog.records if "makes no sense" in r.message]) == 1
+
+
+async def test_a_line_without_an_end_and_one_without_a_bottom_are_one_dead_letter_each(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        whole = json.dumps(
+            {"Type": "container", "Action": "start", "timeNano": 1, "Actor": {"ID": "a", "Attributes": {"x": "y" * (4 << 20)}}}
+        )
+        scripted.say_raw({"raw": whole})
+        scripted.say_raw({"raw": "[" * 500_000})
+        scripted.say("web", "pause")
+        await seen.until(lambda: seen.actions(), "the event after")
+        assert seen.actions() == ["pause"], "four megabytes are no event"
+        assert len(seen.values(topics.DEAD_LETTERS)) == 2
 
 
 async def test_a_rename_of_what_has_only_its_name_is_a_leave_and_a_join(scripted: ScriptedEngine, tmp_path: Path) -> None:
