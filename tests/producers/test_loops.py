@@ -273,7 +273,7 @@ async def test_a_line_without_an_end_and_one_without_a_bottom_are_one_dead_lette
         scripted.say_raw({"raw": whole})
         scripted.say_raw({"raw": "[" * 500_000})
         scripted.say("web", "pause")
-        await seen.until(lambda: seen.actions(), "the event after")
+        await seen.until(seen.actions, "the event after")
         assert seen.actions() == ["pause"], "four megabytes are no event"
         assert len(seen.values(topics.DEAD_LETTERS)) == 2
 
