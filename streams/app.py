@@ -25,14 +25,15 @@ from streams.lane import Checkpoint, LaneApp, LaneSettings, Wire
 from streams.lane.durability import Copy
 from streams.query.state_view import StateView
 from streams.state_follower import StateFollower
-from streams.topology import STATE_APP, AppPlan, engines_table, usage_table, workspaces_table
+from streams.topology import STATE_APP, USAGE_APP, AppPlan, engines_table, usage_table, workspaces_table
 
 T = TypeVar("T")
 
 #: The relay stays at most 2 MB a partition ahead of a cursor: short intervals keep the wire moving.
 _EMBEDDED_COMMIT_S: Final = 0.25
-#: librdkafka's broker does not wake a waiting fetch, so the wait is the latency.
-_EMBEDDED_FETCH_WAIT_MS: Final = 10
+#: librdkafka's broker does not wake a waiting fetch, so the wait is the latency: short for state, whereas samples come
+#: every few seconds, and each wait that ends without any costs a little.
+_EMBEDDED_FETCH_WAIT_MS: Final = {STATE_APP.name: 10, USAGE_APP.name: 100}
 _CLUSTER_FETCH_WAIT_MS: Final = 100
 
 
@@ -82,7 +83,7 @@ def embedded_lane(settings: Settings, plan: AppPlan, journal: Path) -> LaneSetti
         epoch=log.epoch,
         alive=partial(say_alive, settings.data_dir, plan.name),
         commit_interval_s=_EMBEDDED_COMMIT_S,
-        fetch_wait_ms=_EMBEDDED_FETCH_WAIT_MS,
+        fetch_wait_ms=_EMBEDDED_FETCH_WAIT_MS[plan.name],
         wire=wire,
     )
 

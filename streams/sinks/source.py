@@ -88,8 +88,8 @@ def _consumer(settings: Settings, **more: Any) -> AIOKafkaConsumer:
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_FETCH_BYTES,
         fetch_max_bytes=8 * _FETCH_BYTES,
-        # A produce does not wake a waiting fetch on the embedded broker.
-        fetch_max_wait_ms=20 if settings.journal else 500,
+        # A produce does not wake a waiting fetch on the embedded broker; rows are gathered for longer than that anyway.
+        fetch_max_wait_ms=100 if settings.journal else 500,
         **more,
     )
 

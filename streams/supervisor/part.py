@@ -48,7 +48,7 @@ class Child:
     """A running part. It writes straight into its log file: a supervisor that is paused holds nobody up.
 
     Attributes:
-        ready: done with what the part says it is ready with; cancelled when it ends before.
+        ready: done with what the part says it is ready with, at once where it says nothing; cancelled when it ends before.
         ended: done with the exit status; negative: the signal that ended it.
     """
 
@@ -107,11 +107,13 @@ class Child:
         return bool(done)
 
     async def _listen(self) -> str:
-        while True:
+        # To listen for what never comes would cost more than anything else in an idle supervisor.
+        while self.part.provides:
             for line in self._said(_TAIL_BYTES).splitlines(keepends=True):
                 if line.startswith(READY) and line.endswith("\n"):
                     return line.removeprefix(READY).strip()
             await asyncio.sleep(_LISTEN_S)
+        return ""
 
     def _said(self, at_most_bytes: int) -> str:
         """The end of what this run has written."""

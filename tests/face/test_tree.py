@@ -18,7 +18,7 @@ import pytest
 
 from streams.supervisor import part as part_module
 from streams.supervisor import tree as tree_module
-from streams.supervisor.part import Part
+from streams.supervisor.part import Child, Part
 from streams.supervisor.tree import PartFailed, Tree
 
 FOREVER = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *a: sys.exit(0)); "
@@ -161,6 +161,14 @@ async def test_a_part_that_worked_and_then_loses_what_it_needs_does_not_end_the_
         os.kill(run.tree.seen["broker"].pid, signal.SIGKILL)
         await run.until(lambda: run.is_up("serve") and run.tree.seen["serve"].pid != first)
         assert run.said[0].startswith(("broker killed by SIGKILL", "serve ended with status 3 (the broker is away)"))
+
+
+async def test_a_part_that_says_nothing_is_not_listened_to_for_as_long_as_it_runs(tmp_path: Path) -> None:
+    child = await Child.start(Part("silent", python("import time; time.sleep(1000)")), {}, tmp_path / "silent.log")
+    try:
+        assert await asyncio.wait_for(child.ready, 5) == ""
+    finally:
+        await child.stop(0.1)
 
 
 async def test_a_recording_that_has_been_played_is_done_and_not_played_again(tmp_path: Path) -> None:
