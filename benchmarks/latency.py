@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import psutil
+import httpx
 from aiokafka import AIOKafkaConsumer
 
 from schemas.codec import codec
@@ -35,10 +35,10 @@ CONTAINERS = 10
 def embedded(engine: DockerEngine, data: str) -> Iterator[dict[str, str]]:
     """`wst up` on an engine; yields where its broker is."""
     settings = _settings(engine, data)
-    with Part(("up", "--port", settings["WST_API_PORT"]), settings) as up:
+    with Part(("up", "--port", settings["WST_API_PORT"]), settings):
         wait_until(lambda: "first" in wst("status", settings=settings, check=False), "the tree tracks", 60)
-        worker = next(child for child in psutil.Process(up.pid).children(recursive=True) if "WST_BROKERS" in child.environ())
-        yield settings | {"WST_BROKERS": worker.environ()["WST_BROKERS"], "WST_TOPIC_PREFIX": "wst."}
+        health = httpx.get(f"{settings['WST_API']}/healthz", trust_env=False).raise_for_status().json()
+        yield settings | {"WST_BROKERS": health["brokers"], "WST_TOPIC_PREFIX": "wst."}
 
 
 @contextmanager
