@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import httpx
 
+from schemas.engines import masked_url
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from schemas.settings import Settings
 
@@ -19,15 +20,17 @@ class Api:
     """The API of a running `wst up` or `wst api`."""
 
     def __init__(self, settings: Settings) -> None:
-        self.url = settings.api.rstrip("/")
-        if not self.url.startswith(("http://", "https://")):
+        address = settings.api.rstrip("/")
+        #: Where it is, as it may be shown.
+        self.url = masked_url(address)
+        if not address.startswith(("http://", "https://")):
             raise SettingError(f"WST_API = {self.url[:80]!r} is no http(s) address", "write it as http://127.0.0.1:8321")
         token = settings.api_token or settings.api_read_token
         headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         # A proxy from the environment is not meant for this machine's own API.
-        local = any(host in self.url for host in ("://127.0.0.1", "://localhost", "://[::1]"))
+        local = any(host in address for host in ("://127.0.0.1", "://localhost", "://[::1]"))
         self._client = httpx.Client(
-            base_url=self.url, headers=headers, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S), trust_env=not local
+            base_url=address, headers=headers, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S), trust_env=not local
         )
 
     def get(self, path: str, params: Params | None = None, *, also_when_unwell: bool = False) -> Any:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Final
 
 import click
+
+#: What is said of a variable that begins like a setting.
+UNKNOWN: Final = "no setting of wst: it changes nothing"
 
 
 @click.command(epilog="Example: wst config --json")
@@ -26,19 +29,20 @@ def config(as_json: bool) -> None:
     for name in ("SETTING", "VALUE", "FROM", "WHAT IT IS"):
         table.add_column(name, overflow="fold")
     for setting in found:
-        style = "" if setting["from"] == "default" else "bold"
+        style = "bold yellow" if setting["description"] == UNKNOWN else "" if setting["from"] == "default" else "bold"
         table.add_row(*(shown(setting[name], style) for name in ("name", "value", "from", "description")))
     console().print(table)
 
 
 def settings_shown() -> list[dict[str, Any]]:
-    """Name, value, origin and description of every setting, by name."""
-    from schemas.settings import PREFIX, SECRETS, Settings, load_settings, toml_path
+    """Name, value, origin and description of every setting, and of variables that are none, by name."""
+    from schemas.settings import PREFIX, SECRETS, Settings, load_settings, toml_path, unknown_variables
 
     settings = load_settings()
     path = toml_path()
     in_file = _names_in(path) if path else set()
-    rows = []
+    # The value of a misspelt secret is a secret.
+    rows = [{"name": name, "value": "", "from": name, "description": UNKNOWN} for name in unknown_variables()]
     for name, field in Settings.model_fields.items():
         variable = PREFIX + name.upper()
         value = getattr(settings, name)
@@ -61,10 +65,14 @@ def _names_in(path: Any) -> set[str]:
 def _value(name: str, value: Any) -> str:
     from pydantic import SecretStr
 
+    from schemas.engines import masked_url
+
     if isinstance(value, SecretStr):
         return _without_password(value.get_secret_value()) if name.endswith("_url") else "(hidden)"
     if isinstance(value, list):
-        return " ".join(value)
+        return " ".join(masked_url(word) for word in value)
+    if isinstance(value, str):
+        return masked_url(value) if "://" in value else value
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 

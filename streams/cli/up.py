@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import socket
 from pathlib import Path
@@ -19,16 +20,27 @@ if TYPE_CHECKING:
 _DEMO = "DEMO: a recording of a Docker Engine, played as if it happened now. Nothing of this machine is shown."
 
 
+class _Finite(click.FloatRange):
+    """A number within bounds; `nan` passes any comparison, and `inf` is no time."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Reads it."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number to count with.", param, ctx)
+        return number
+
+
 @click.command(epilog="Example: wst up --duration 60")
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data directory (default: WST_DATA_DIR).")
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API on loopback; 0: any (default: 8321).")
-@click.option("--duration", type=click.FloatRange(min=0, min_open=True), metavar="SECONDS", help="End by itself after so many seconds.")
+@click.option("--duration", type=_Finite(min=0, min_open=True), metavar="SECONDS", help="End by itself after so many seconds.")
 @click.option(
     "--engine", "engines", multiple=True, metavar="URL", help="Docker Engine to watch: unix://…, tcp://…, ssh://…; may be repeated."
 )
 @click.option("--demo", is_flag=True, help="Play the bundled recording instead of watching an engine.")
 @click.option("--recording", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Play this recording instead.")
-@click.option("--speed", type=click.FloatRange(min=0.01, max=10_000), default=1.0, show_default=True, help="Speed of the recording.")
+@click.option("--speed", type=_Finite(min=0.01, max=10_000), default=1.0, show_default=True, help="Speed of the recording.")
 def up(
     data: Path | None, port: int | None, duration: float | None, engines: tuple[str, ...], demo: bool, recording: Path | None, speed: float
 ) -> None:
@@ -39,6 +51,7 @@ def up(
     if bool(demo) + bool(recording) + bool(engines) > 1:
         raise SettingError("--engine, --demo and --recording exclude each other")
     settings = load_settings()
+    _warn_of_misspelt_settings()
     source = _source(settings, engines, demo, recording, speed)
     port = settings.api_port if port is None else port
     port = _free_port(settings.api_host, port)
@@ -51,6 +64,16 @@ def up(
         _run(settings, source, folder, port, duration)
     finally:
         held.release()
+
+
+def _warn_of_misspelt_settings() -> None:
+    from schemas.settings import unknown_variables
+    from schemas.wst import visible
+
+    if unknown := unknown_variables():
+        click.echo(
+            f"wst: warning: no setting of wst, so without effect: {visible(', '.join(unknown))} (`wst config` lists them all)", err=True
+        )
 
 
 def _source(settings: Settings, engines: tuple[str, ...], demo: bool, recording: Path | None, speed: float) -> Source:

@@ -6,6 +6,7 @@ import io
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +21,7 @@ from unittest import mock
 import pytest
 
 from schemas.wst import run
+from streams.cli.config import UNKNOWN
 from streams.cli.times import parse_time
 from tests.face.api_parts import Served, served, whole_event, whole_state
 from tests.sinks.records import HOSTILE, T0_NS, event
@@ -107,6 +109,10 @@ def test_status_of_one_workspace_shows_its_containers_and_times_with_offset(api:
         (("status", "--nonsense"), 2, "No such option"),
         (("up", "--demo", "--engine", "unix:///x"), 2, "--engine, --demo and --recording exclude each other"),
         (("up", "--port", "99999"), 2, "99999 is not in the range"),
+        (("up", "--demo", "--duration", "nan"), 2, "nan is no number"),
+        (("up", "--demo", "--duration", "inf"), 2, "inf is no number"),
+        (("up", "--demo", "--duration", "-1"), 2, "-1.0 is not in the range"),
+        (("up", "--demo", "--speed", "nan"), 2, "nan is no number"),
         (("up", "--recording", "/nowhere"), 2, "does not exist"),
     ],
 )
@@ -154,6 +160,33 @@ def test_a_wrong_setting_is_named_and_a_secret_is_not_shown() -> None:
     assert "geheim" not in shown.stdout + shown.stderr
     assert "pass" not in shown.stdout.replace("password", "").replace("passwor", "")
     assert "(hidden)@host:8123" in shown.stdout
+
+
+def test_config_shows_no_password_of_any_address() -> None:
+    told = {
+        "WST_SCHEMA_REGISTRY_URL": "http://me:geheim@registry:8081",
+        "WST_ENGINES": "tcp://me:geheim@h:1 build=tcp://me:geheim@build:2",
+        "WST_API": "http://me:geheim@far:8321",
+    }
+    for arguments in (("config",), ("config", "--json")):
+        shown = wst(*arguments, **told).stdout
+        assert "geheim" not in shown
+        assert all(host in shown for host in ("***@registry:8081", "tcp://***@h:1", "***@build:2", "***@far:8321"))
+    assert "geheim" not in wst("status", WST_API="http://me:geheim@127.0.0.1:1").stderr
+
+
+def test_a_variable_that_is_no_setting_is_shown_without_its_value_and_told_when_a_tree_starts() -> None:
+    shown = {row["name"]: row for row in json.loads(wst("config", "--json", WST_API_TOKN="geheim").stdout)}
+    assert shown["WST_API_TOKN"] == {"name": "WST_API_TOKN", "value": "", "from": "WST_API_TOKN", "description": UNKNOWN}
+    assert UNKNOWN in wst("config", WST_API_TOKN="geheim").stdout
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        done = wst("up", "--demo", "--port", str(taken.getsockname()[1]), WST_COLECT_INTERVAL="5s")
+    assert done.stderr.splitlines()[0] == (
+        "wst: warning: no setting of wst, so without effect: WST_COLECT_INTERVAL (`wst config` lists them all)"
+    )
+    assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
 
 
 def test_config_tells_where_each_value_comes_from(tmp_path: Path) -> None:
