@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Final
 
+from schemas.engines import masked_url
+from schemas.errors import SettingError
 from schemas.settings import Settings
 from streams.api.app import make_app
 from streams.api.guard import guard_of
@@ -18,6 +22,8 @@ from streams.migrate import address_of as archive_address
 from streams.query.archive import ClickHouseArchive
 from streams.ready import say_ready
 from streams.sinks.run import SinkPart
+from streams.supervisor.engine import find_engines
+from streams.supervisor.plan import PRODUCER
 
 #: What the batch under way may take at the end, s; what does not get in is read again.
 _LAST_BATCH_S: Final = 2.0
@@ -84,9 +90,29 @@ async def _say_ready(live: Live, address: str) -> None:
 
 def _health(settings: Settings, sink: SinkPart | None) -> dict[str, Any]:
     said: dict[str, Any] = {"parts": parts_of(settings)}
+    if settings.journal is not None:
+        said |= tree_of(settings, said["parts"])
     if sink is not None:
         said["sink"] = asdict(sink.consumer.counters) | {"lag": sink.consumer.lag()}
     return said
+
+
+def tree_of(settings: Settings, parts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What an embedded tree works with: its wire, its files, and the engines it watches, without passwords."""
+    watches = any(part["name"] == PRODUCER for part in parts)
+    return {
+        "brokers": settings.brokers,
+        "data_dir": str(settings.data_dir),
+        "engines": [masked_url(url) for url in _engines(settings)] if watches else [],
+    }
+
+
+def _engines(settings: Settings) -> list[str]:
+    try:
+        return [engine.url for engine in find_engines(settings.engines, os.environ, Path.home())]
+    except SettingError:
+        # A Docker context that was removed meanwhile: the producer is the one to complain.
+        return []
 
 
 def parts_of(settings: Settings) -> list[dict[str, Any]]:

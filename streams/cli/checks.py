@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
+from schemas.engines import masked_url
 from schemas.errors import WstError
-from schemas.settings import Settings
+from schemas.settings import PREFIX, Settings, unknown_variables
 from schemas.topics import WORKSPACE_CONTROL
+from streams.cli.text import size
 
 Level = Literal["ok", "warning", "fault"]
 
 _LOW_BYTES: Final = 2 << 30
 _TOO_LOW_BYTES: Final = 200 << 20
+#: Of a volume, where one part's few files are all there is.
+_LOW_RATIO: Final = 0.2
+_TOO_LOW_RATIO: Final = 0.05
 _SKEW_S: Final = 2.0
 _SKEWED_S: Final = 60.0
 _LAG_RECORDS: Final = 10_000
@@ -37,19 +42,57 @@ class Finding:
     fix: str = ""
 
 
-def data_dir(settings: Settings) -> Iterator[Finding]:
-    """Can be written, has room."""
-    path = settings.data_dir
+@dataclass(frozen=True, slots=True)
+class TreeHere:
+    """A running tree of this machine.
+
+    Attributes:
+        engines: what it watches, without passwords; none: it plays a recording.
+    """
+
+    data_dir: Path
+    engines: list[str]
+
+
+def tree_here(health: Mapping[str, Any] | WstError) -> TreeHere | None:
+    """The tree that a health check is of; None: there is none, or its files are not here (a container's, another host's)."""
+    if isinstance(health, WstError) or "data_dir" not in health:
+        return None
+    folder = Path(health["data_dir"])
+    return TreeHere(folder, list(health["engines"])) if os.access(folder / "parts.json", os.R_OK) else None
+
+
+def misspelt() -> Iterator[Finding]:
+    """Variables that look like settings and are none: whoever set them believes otherwise."""
+    from difflib import get_close_matches
+
+    known = [PREFIX + name.upper() for name in Settings.model_fields]
+    for name in unknown_variables():
+        meant = get_close_matches(name, known, 1)
+        yield Finding(
+            "fault", "settings", f"{name} is no setting of wst", f"is {meant[0]} meant?" if meant else "`wst config` lists them all"
+        )
+
+
+def data_dir(path: Path, *, holds_all: bool) -> Iterator[Finding]:
+    """Can be written, has room.
+
+    Args:
+        holds_all: a whole tree's archive and journal; otherwise one part's few files, for which a small volume will do.
+    """
     existing = next(folder for folder in (path, *path.parents) if folder.exists())
     if not os.access(existing, os.W_OK):
         yield Finding("fault", "data", f"{path} cannot be written", "set WST_DATA_DIR to a directory that can")
         return
-    free = shutil.disk_usage(existing).free
-    what = f"{path}: {free / (1 << 30):.1f} GiB free"
-    if free < _TOO_LOW_BYTES:
+    usage = shutil.disk_usage(existing)
+    low, too_low = (_LOW_BYTES, _TOO_LOW_BYTES) if holds_all else (usage.total * _LOW_RATIO, usage.total * _TOO_LOW_RATIO)
+    what = f"{path}: {size(usage.free)} of {size(usage.total)} free"
+    if usage.free < min(too_low, _TOO_LOW_BYTES):
         yield Finding("fault", "data", what, "make room: what cannot be written is not recorded")
+    elif usage.free < min(low, _LOW_BYTES):
+        yield Finding("warning", "data", what, "make room soon")
     else:
-        yield Finding("warning", "data", what, "make room soon") if free < _LOW_BYTES else Finding("ok", "data", what)
+        yield Finding("ok", "data", what)
 
 
 def api(health: Mapping[str, Any] | WstError, url: str) -> Iterator[Finding]:
@@ -59,7 +102,12 @@ def api(health: Mapping[str, Any] | WstError, url: str) -> Iterator[Finding]:
         yield Finding("fault", "api", health.message, hint)
         return
     level: Level = "ok" if health["status"] == "ok" else "warning"
-    yield Finding(level, "api", f"{url} is {health['status']}, {health['workspaces']} workspaces", "" if level == "ok" else "wait a moment")
+    yield Finding(
+        level,
+        "api",
+        f"{masked_url(url)} is {health['status']}, {health['workspaces']} workspaces",
+        "" if level == "ok" else "wait a moment",
+    )
     for part in health.get("parts", ()):
         what = f"{part['name']} is {part['state']}" + (
             f", started again {part['restarts']} times ({part['last_end']})" if part["restarts"] else ""
@@ -74,9 +122,8 @@ def api(health: Mapping[str, Any] | WstError, url: str) -> Iterator[Finding]:
         yield Finding("fault", "clickhouse", "the archive does not answer the sink", "see the sink's log; nothing is lost meanwhile")
 
 
-def engines(settings: Settings) -> Iterator[Finding]:
-    """Found, reachable, with a clock like ours."""
-    from streams.cli.engine_probe import NoAnswer, probe
+def configured_engines(settings: Settings) -> Iterator[Finding]:
+    """The engines that `wst up` or `wst producer` would watch if it were started here and now."""
     from streams.supervisor.engine import find_engines
 
     try:
@@ -87,16 +134,28 @@ def engines(settings: Settings) -> Iterator[Finding]:
     if not found:
         yield Finding("warning", "engine", "no Docker Engine was found", "start Docker, or name an engine in WST_ENGINES")
     for engine in found:
-        try:
-            seen = probe(engine.url)
-        except NoAnswer as error:
-            yield Finding("fault", "engine", f"the Docker Engine at {engine.url} (from {engine.by}) does not answer", str(error))
-            continue
-        if seen is None:
-            yield Finding("ok", "engine", f"{engine.url} is reached over ssh: not looked at from here")
-            continue
-        yield Finding("ok", "engine", f"{engine.url} is {seen.name}, Docker {seen.version}")
-        yield clock(seen.name, seen.ahead_s)
+        yield from engine_at(engine.url, engine.by)
+
+
+def engine_at(url: str, by: str) -> Iterator[Finding]:
+    """Reachable, with a clock like ours.
+
+    Args:
+        by: who named it.
+    """
+    from streams.cli.engine_probe import NoAnswer, probe
+
+    shown = masked_url(url)
+    try:
+        seen = probe(url)
+    except NoAnswer as error:
+        yield Finding("fault", "engine", f"the Docker Engine at {shown} (from {by}) does not answer", str(error))
+        return
+    if seen is None:
+        yield Finding("ok", "engine", f"{shown} is reached over ssh or with a password: not looked at from here")
+        return
+    yield Finding("ok", "engine", f"{shown} is {seen.name}, Docker {seen.version}")
+    yield clock(seen.name, seen.ahead_s)
 
 
 def clock(name: str, ahead_s: float) -> Finding:

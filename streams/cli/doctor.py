@@ -37,11 +37,20 @@ def _look(settings: Settings) -> Iterator[Finding]:
 
     health = _health(settings)
     embedded = not isinstance(health, WstError) and bool(health.get("parts"))
+    cluster = not embedded and bool(settings.model_fields_set & {"brokers", "clickhouse_url"})
+    yield from checks.misspelt()
     yield from checks.api(health, settings.api)
-    yield from checks.engines(settings)
-    yield from checks.data_dir(settings)
+    tree = checks.tree_here(health)
+    if tree is not None:
+        # What the running tree has, whatever this shell's settings would lead to.
+        for url in tree.engines:
+            yield from checks.engine_at(url, "the running tree")
+        settings = settings.model_copy(update={"data_dir": tree.data_dir})
+    else:
+        yield from checks.configured_engines(settings)
+    yield from checks.data_dir(settings.data_dir, holds_all=not cluster)
     # Without a tree that runs, and with a broker or archive named, a cluster is meant.
-    if not embedded and settings.model_fields_set & {"brokers", "clickhouse_url"}:
+    if cluster:
         yield from checks.cluster(settings)
     try:
         records = checks.control_records(settings, embedded or "brokers" not in settings.model_fields_set)

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from schemas.engines import masked_url
+
 _TIMEOUT_S: Final = 5.0
 
 
@@ -35,13 +37,13 @@ class NoAnswer(Exception):
 
 
 def probe(url: str) -> EngineSeen | None:
-    """Asks an engine who it is; None: it is reached in a way that is not looked at from here (ssh).
+    """Asks an engine who it is; None: it is reached in a way that is not looked at from here (ssh, a hidden password).
 
     Raises:
         NoAnswer: it does not answer.
     """
     parts = urlsplit(url)
-    if parts.scheme not in ("unix", "tcp", "http", "https"):
+    if parts.scheme not in ("unix", "tcp", "http", "https") or (parts.username and masked_url(url) == url):
         return None
     try:
         with _client(url) as client:
@@ -79,4 +81,4 @@ def _hint(url: str, error: Exception) -> str:
             return "permission denied: add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
     if isinstance(error, httpx.TimeoutException):
         return "it is silent: restart it (sudo systemctl restart docker)"
-    return f"{error or type(error).__name__}: start Docker (sudo systemctl start docker), or name another engine in WST_ENGINES"
+    return f"{masked_url(str(error)) or type(error).__name__}: start Docker (sudo systemctl start docker), or set WST_ENGINES"

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from schemas.engines import parse_engine
 from schemas.errors import SettingError
 
 DEFAULT_SOCKET: Final = Path("/var/run/docker.sock")
@@ -33,10 +34,10 @@ def find_engines(
     """Engines that are configured, else the one the Docker client would take, else none.
 
     Raises:
-        SettingError: the Docker client's own settings name a context that does not exist.
+        SettingError: an entry is none, or the Docker client's own settings name a context that does not exist.
     """
     if configured:
-        return [FoundEngine(url, "WST_ENGINES or --engine") for url in configured]
+        return [FoundEngine(parse_engine(entry).url, "WST_ENGINES or --engine") for entry in configured]
     if host := environment.get("DOCKER_HOST"):
         return [FoundEngine(host, "DOCKER_HOST")]
     folder = Path(environment.get("DOCKER_CONFIG") or home / ".docker")

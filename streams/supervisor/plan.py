@@ -6,11 +6,14 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 from urllib.parse import quote
 
 from streams.embedded.broker import PARTITIONS
 from streams.supervisor.part import Part
 
+#: Name of the part that watches engines; where a recording is played there is none.
+PRODUCER: Final = "producer"
 #: Settings of a cluster that mean nothing to the parts of an embedded tree, or would lead them astray.
 _FOREIGN = (
     "WST_KAFKA_SASL_USERNAME",
@@ -57,7 +60,7 @@ def parts(source: Source) -> tuple[Part, ...]:
 def _facts(source: Source) -> Part:
     if not source.play:
         # It writes to the journal, and needs no broker: nothing is missed while one starts again.
-        return Part("producer", _wst("producer"))
+        return Part(PRODUCER, _wst("producer"))
     file = (str(source.recording),) if source.recording else ()
     # What is played goes into the journal: it needs no broker, and must not begin anew with one.
     return Part("play", _wst("play", *file, "--speed", f"{source.speed:g}"), may_end=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any
 
 from schemas import topics
@@ -67,7 +68,13 @@ class Served:
 
 
 @contextmanager
-def served(*states: dict[str, Any], events: tuple[dict[str, Any], ...] = (), guard: Guard = LOCAL, loaded: bool = True) -> Iterator[Served]:
+def served(
+    *states: dict[str, Any],
+    events: tuple[dict[str, Any], ...] = (),
+    guard: Guard = LOCAL,
+    loaded: bool = True,
+    health: Mapping[str, Any] = MappingProxyType({"parts": []}),
+) -> Iterator[Served]:
     """Serves on a loopback port, in a thread of its own, until the context ends."""
     listening = listen("127.0.0.1", 0)
     started = threading.Event()
@@ -80,7 +87,7 @@ def served(*states: dict[str, Any], events: tuple[dict[str, Any], ...] = (), gua
         loop = asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(stop.set))
         found.append(Served(address_of(listening), live, loop))
-        app = make_app(live, await make_archive(*events), guard, lambda: {"parts": []})
+        app = make_app(live, await make_archive(*events), guard, lambda: dict(health))
         async with serving(app, listening, live.recent.close):
             started.set()
             await stop.wait()

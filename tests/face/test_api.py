@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ from streams.api.app import make_app
 from streams.api.guard import Guard, guard_of, is_loopback
 from streams.api.live import Live
 from streams.api.recent import RecentEvents
+from streams.api.run import tree_of
 from streams.query.archive import Archive
 from tests.face.api_parts import LOCAL, make_archive, make_live, whole_event, whole_state, whole_usage
 from tests.sinks.records import HOSTILE, T0_NS, event, sample
@@ -82,6 +84,15 @@ async def test_health_shows_parts_and_lag() -> None:
         said = (await api.get("/healthz")).json()
     assert (said["status"], said["workspaces"], said["parts"]) == ("ok", 1, [{"name": "broker", "state": "up"}])
     assert set(said["lag"]) == {"wst.workspace.state", "wst.workspace.usage", "wst.workspace.changes"}
+
+
+def test_health_of_a_tree_tells_its_wire_its_directory_and_the_engines_it_watches_without_passwords(tmp_path: Path) -> None:
+    settings = Settings(
+        brokers="127.0.0.1:4711", data_dir=tmp_path, journal=tmp_path / "j", engines=["build=tcp://me:geheim@h:1", "unix:///run/d.sock"]
+    )
+    tree = {"brokers": "127.0.0.1:4711", "data_dir": str(tmp_path), "engines": ["tcp://***@h:1", "unix:///run/d.sock"]}
+    assert tree_of(settings, [{"name": "producer"}]) == tree
+    assert tree_of(settings, [{"name": "play"}]) == tree | {"engines": []}
 
 
 async def test_events_come_in_pages_by_time_and_can_be_chosen() -> None:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -14,7 +14,6 @@ from producers.control import control_record
 from schemas.codec import codec
 from schemas.errors import Unreachable
 from schemas.journal import Journal
-from schemas.settings import Settings
 from streams.cli import checks
 from streams.cli.checks import Finding
 from streams.cli.engine_probe import NoAnswer, probe
@@ -55,15 +54,31 @@ def test_a_clock_apart_is_said(ahead_s: float, level: str) -> None:
     assert checks.clock("laptop", ahead_s).level == level
 
 
+class Usage(NamedTuple):
+    total: int
+    free: int
+
+
 def test_a_data_directory_that_cannot_be_written_or_is_full_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = Settings(data_dir=tmp_path / "not" / "yet")
-    assert levels(list(checks.data_dir(given))) == ["ok"]
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 100 << 20})())
-    assert [(finding.level, finding.fix) for finding in checks.data_dir(given)] == [
-        ("fault", "make room: what cannot be written is not recorded")
-    ]
+    path = tmp_path / "not" / "yet"
+    assert levels(list(checks.data_dir(path, holds_all=True))) == ["ok"]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(100 << 30, 100 << 20))
+    for holds_all in (True, False):
+        assert [(finding.level, finding.fix) for finding in checks.data_dir(path, holds_all=holds_all)] == [
+            ("fault", "make room: what cannot be written is not recorded")
+        ]
     monkeypatch.setattr(os, "access", lambda *_: False)
-    assert [finding.what for finding in checks.data_dir(given)] == [f"{tmp_path / 'not' / 'yet'} cannot be written"]
+    assert [finding.what for finding in checks.data_dir(path, holds_all=True)] == [f"{path} cannot be written"]
+
+
+@pytest.mark.parametrize(("free_mib", "level"), [(63, "ok"), (10, "warning"), (2, "fault")])
+def test_a_small_volume_is_enough_for_one_part_and_too_little_for_a_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_mib: int, level: str
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(64 << 20, free_mib << 20))
+    (found,) = checks.data_dir(tmp_path, holds_all=False)
+    assert (found.level, found.what) == (level, f"{tmp_path}: {free_mib}.0 MiB of 64.0 MiB free")
+    assert levels(list(checks.data_dir(tmp_path, holds_all=True))) == ["fault"]
 
 
 def test_health_tells_of_parts_that_died_of_lag_and_of_an_archive_that_is_away() -> None:
@@ -119,6 +134,36 @@ def test_the_command_exits_1_with_a_fault_and_0_without(tmp_path: Path) -> None:
     assert well.returncode == 0, found
     assert {finding["part"] for finding in found} == {"api", "engine", "data", "producer"}
     assert "engine E1 has one producer (on h)" in [finding["what"] for finding in found]
+
+
+def test_the_running_trees_engines_and_directory_are_looked_at_not_this_shells(tmp_path: Path) -> None:
+    folder = tmp_path / "tree"
+    folder.mkdir()
+    (folder / "parts.json").write_text("[]")
+    tree = {
+        "parts": [{"name": "producer", "state": "up", "restarts": 0, "last_end": ""}],
+        "engines": [f"unix://{tmp_path}/gone.sock", "tcp://***@far:2375"],
+        "data_dir": str(folder),
+    }
+    told = {"WST_DATA_DIR": str(tmp_path / "shell"), "HOME": str(tmp_path), "WST_ENGINES": "ssh://me@far"}
+    with served(whole_state("shop@laptop"), health=tree) as api:
+        done = wst("doctor", "--json", WST_API=api.url, **told)
+        (folder / "parts.json").unlink()
+        elsewhere = wst("doctor", "--json", WST_API=api.url, **told)
+    found = [(finding["level"], finding["part"], finding["what"]) for finding in json.loads(done.stdout)]
+    assert done.returncode == 1
+    assert ("fault", "engine", f"the Docker Engine at unix://{tmp_path}/gone.sock (from the running tree) does not answer") in found
+    assert ("ok", "engine", "tcp://***@far:2375 is reached over ssh or with a password: not looked at from here") in found
+    assert [what.split(":")[0] for _, part, what in found if part == "data"] == [str(folder)]
+    shells = json.loads(elsewhere.stdout)
+    assert [finding["what"].split(":")[0] for finding in shells if finding["part"] == "data"] == [str(tmp_path / "shell")]
+
+
+def test_a_misspelt_setting_is_a_fault_with_what_was_meant(tmp_path: Path) -> None:
+    done = wst("doctor", "--json", WST_API="http://127.0.0.1:1", WST_COLECT_INTERVAL="5s", HOME=str(tmp_path))
+    (finding,) = [finding for finding in json.loads(done.stdout) if finding["part"] == "settings"]
+    assert (finding["level"], finding["what"]) == ("fault", "WST_COLECT_INTERVAL is no setting of wst")
+    assert finding["fix"] == "is WST_COLLECT_INTERVAL meant?"
 
 
 @pytest.mark.kafka
