@@ -201,6 +201,7 @@ def _observation(step: Step, seen: Observation) -> str:
         if refusal is not None:
             return refusal
         before, health = container.state, container.health
+        _keep_run(container, seen.inspect)
         told_otherwise = is_correction(before, to or REMOVED) or (seen.health is not None and health not in (None, seen.health))
         if seen.by_sync and told_otherwise:
             step.corrects(max(known_until_ns, happened_ns(to, seen.inspect)))
@@ -216,6 +217,12 @@ def _observation(step: Step, seen: Observation) -> str:
     take_state(container, to, seen.health, seen.inspect, (fact.generation, fact.time_ns), watched=before is not None or step.correction)
     settle(step, container, before, health)
     return APPLIED
+
+
+def _keep_run(container: Container, inspect: Inspect | None) -> None:
+    """A run that began before the event that implied its container is the one it was told of: a stop asked for stands."""
+    if inspect is not None and only_implied(container):
+        take_run_found(container, None, inspect, (container.generation, container.time_ns))
 
 
 def _judge_first_sight(step: Step, seen: Observation) -> None:
