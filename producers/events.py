@@ -168,7 +168,8 @@ class EventLoop:
         shared = self._shared
         # What the rename leaves open, above all health, a listing says once the event is old enough not to blur it.
         asyncio.get_running_loop().call_later(_AFTER_RENAME_S, self._want_sync, "interval")
-        leave = presence_fact(shared.origin, at, old, shared.registry.workspace_name(old), None, present=False)
+        left = Who(old.identity, {**old.container, "name": known.who.container["name"]})
+        leave = presence_fact(shared.origin, at, left, shared.registry.workspace_name(old), None, present=False)
         if known.state is None:
             return [leave]
         return [leave, presence_fact(shared.origin, at, known.who, shared.registry.workspace_name(known.who), known.state, present=True)]

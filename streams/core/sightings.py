@@ -35,6 +35,8 @@ def take_state(container: Container, to: str, health: str | None, inspect: Inspe
         _ended_unseen(container, inspect, time_ns)
     else:
         container.health = None
+        if to == CREATED:
+            container.exit_reason = None  # it had left by a rename and is back: no run has ended
     if inspect is not None:
         take_details(container, inspect, order)
     if not watched:

@@ -39,6 +39,9 @@ _VERBS: Final = {
 }
 
 
+_RENAMED: Final = "renamed"
+
+
 def duration(ns: int) -> str:
     """A duration as a person would say it: 350 ms, 2 s, 5 min, 3 h, 2 days."""
     seconds = ns // SECOND_NS
@@ -89,8 +92,15 @@ def exit_reason(code: int | None, *, oom: bool, stop_requested: bool, ran_ns: in
     return f"exit code {code}{meaning}{after}{again}"
 
 
+def renamed(to: str | None) -> str:
+    """Why a container left a workspace that is its name; `to`: its new name, None when nobody said it."""
+    return _RENAMED if to is None else f"{_RENAMED} to {to}"
+
+
 def container_sentence(name: str, state: str, health: str | None, exit_reason: str | None) -> str:
     """What a container does, in one sentence: `web ended: exit code 3 after 2 s`."""
+    if _left_by_rename(state, exit_reason):
+        return f"{name} was {exit_reason}"
     said = f"{name} {_VERBS.get(state, state)}"
     if health is not None:
         return f"{said}, {health}"
@@ -109,6 +119,10 @@ def status_reason(name: str, state: str, exit_reason: str | None, *, archived: b
     """
     if state == RUNNING:
         return f"{name} started running while archived" if archived else f"{name} runs"
-    if state == REMOVED and not left:
+    if state == REMOVED and not left and not _left_by_rename(state, exit_reason):
         return f"{name}, its last container, was removed"
     return container_sentence(name, state, None, exit_reason)
+
+
+def _left_by_rename(state: str, exit_reason: str | None) -> bool:
+    return state == REMOVED and exit_reason is not None and exit_reason.startswith(_RENAMED)

@@ -58,6 +58,7 @@ from streams.core.step import (
     set_status,
     settle,
 )
+from streams.core.words import renamed
 
 __all__ = ["WorkspaceState", "canonical", "evolve", "fold", "from_bytes", "initial", "to_bytes", "to_record"]
 
@@ -150,7 +151,7 @@ def _event(step: Step, event: EngineEvent) -> str:
             return APPLIED
         if _leaves(fact, event):
             advance(state, container, fact)
-            remove(step, container, f"renamed to {ref.name}")
+            remove(step, container, renamed(ref.name))
             return APPLIED
         if container.name != ref.name:
             container.name = ref.name
@@ -210,7 +211,9 @@ def _observation(step: Step, seen: Observation) -> str:
         state.last_sync_ns = max(state.last_sync_ns, fact.time_ns)
     if to is None or not seen.present:
         if before != REMOVED:
-            remove(step, container, container.exit_reason if seen.by_sync else "renamed")
+            # Of what left by a rename, the leave tells the new name.
+            new_name = None if ref.name == container.name else ref.name
+            remove(step, container, container.exit_reason if seen.by_sync else renamed(new_name))
         return APPLIED
     container.name, container.service = ref.name, ref.service
     container.image = container.image or ref.image  # a listing shows a bare id once the tag has moved on

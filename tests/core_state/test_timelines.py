@@ -201,12 +201,17 @@ def test_the_rename_of_an_ephemeral_container_is_a_leave_and_a_join() -> None:
     assert old.container("old").state == "removed"
     assert old.container("old").exit_reason == "renamed to new"
     assert (old.record["status"], old.record["total"]) == ("inactive", 0)
+    assert old.record["reason"] == "old was renamed to new"
 
     # What the producer says besides: it left there and joined here in that state, as observations of no sync.
     there = folded(event("create", 0, container=single), event("start", 1, container=single))
     there.add(seen(None, 5, container=single, present=False, sync_id=""))
     assert there.container("old").exit_reason == "renamed"
     assert not any(change.correction for change in there.changes)
+    assert there.record["reason"] == "old was renamed"
+    there = folded(event("create", 0, container=single), event("start", 1, container=single))
+    assert there.add(seen(None, 5, container=renamed, present=False, sync_id=""))[0].message == "old was renamed to new"
+    assert there.record["reason"] == "old was renamed to new"
 
     ids = {"workspace_id": "new@laptop", "workspace_name": "new"}
     new = folded(seen("running", 5, container=renamed, sync_id="", **ids), event("rename", 5, container=renamed, old_name="old", **ids))
@@ -283,6 +288,13 @@ def test_a_container_created_while_its_engine_was_watched_is_a_correction() -> N
 def test_what_is_found_without_its_time_happened_after_the_last_word_of_it() -> None:
     workspace = folded(*UP)
     assert {change.detection_lag_ms for change in workspace.add(seen("paused", 30))} == {29_000}
+
+
+def test_a_container_renamed_away_and_back_is_removed_like_any_other() -> None:
+    single = who("old", grouped_by="ephemeral", service=None)
+    old = folded(event("create", 0, container=single), seen(None, 5, container=single | {"name": "new"}, present=False, sync_id=""))
+    old.add(seen("created", 9, container=single, sync_id=""))
+    assert old.add(event("destroy", 12, container=single))[0].message == "old was removed"
 
 
 FOUND: Record = {"started_at_ns": at(-300), "has_healthcheck": True, "restart_policy": "always", "health": "unhealthy"}
