@@ -9,6 +9,7 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
 from streams.query.archive import GRAINS, MAX_PAGE, Cursor, EventFilter, Page, Record
+from streams.sinks.clickhouse import Unfit
 from streams.sinks.rows import Block
 
 _STATE = codec(topics.WORKSPACE_STATE.subject)
@@ -48,8 +49,13 @@ class MemoryArchive:
         self.tables: dict[str, dict[tuple[Any, ...], Record]] = {name: {} for name in _RULES}
 
     async def write(self, blocks: Sequence[Block]) -> None:
-        """Takes rows."""
+        """Takes rows.
+
+        Raises:
+            Unfit: an integer is wider than any column.
+        """
         for block in blocks:
+            _check(block)
             identity, survives = _RULES[block.table]
             table = self.tables[block.table]
             for values in zip(*block.columns, strict=True):
@@ -94,6 +100,12 @@ class MemoryArchive:
 
     async def close(self) -> None:
         """Nothing to let go of."""
+
+
+def _check(block: Block) -> None:
+    for name, column in zip(block.names, block.columns, strict=True):
+        if any(isinstance(value, int) and not -(2**63) <= value < 2**63 for value in column):
+            raise Unfit(f"{block.table} takes no such row ({name} is no 64-bit integer)")
 
 
 def _place(row: Mapping[str, Any]) -> tuple[int, int, str]:

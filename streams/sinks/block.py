@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -79,6 +80,8 @@ def columns_of(*same: str, **renamed: str) -> dict[str, str]:
 def forgotten_by(one: Arrived) -> Position:
     try:
         epoch, partition, offset = map(int, one.headers[CAUSE_HEADER].split(b"."))
-    except (KeyError, ValueError) as error:
+        # As narrow as the fields of a state that say the same.
+        struct.pack("qiq", epoch, partition, offset)
+    except (KeyError, ValueError, struct.error) as error:
         raise InvalidMessage("invalid", f"a tombstone without the header {CAUSE_HEADER} (epoch.partition.offset of its fact)") from error
     return Position(epoch, partition, offset)

@@ -35,12 +35,18 @@ _UNKNOWN_DATABASE: Final = 81
 _UNKNOWN_TABLE: Final = 60
 _BUSY: Final = frozenset((159, 198, 202, 209, 210, 236, 241, 242, 243, 252, 279, 319, 425, 999, 1002))
 """Timeouts, too many queries or parts, memory, disk, read-only or lost replicas, network, unknown: it may well work later."""
+_UNFIT: Final = frozenset((6, 26, 27, 38, 41, 53, 69, 70, 72, 117, 128, 131, 190, 321, 349, 407, 469, 691))
+"""Values that cannot be parsed, converted or kept, too large, out of range, against a constraint: other rows may well go in."""
 
 
 class Busy(WstError):
     """ClickHouse is out of reach or overloaded: the same statement may succeed later."""
 
     exit_code = Unreachable.exit_code
+
+
+class Unfit(WstError):
+    """Rows are refused for what is in them: again they will be, others may go in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,7 @@ def explained(address: Address) -> Iterator[None]:
 
     Raises:
         Busy: it may work later.
+        Unfit: rows are refused for what is in them.
         Unreachable: the server refuses the user, or another process holds the directory.
         SettingError: the database or a table is missing.
         WstError: ClickHouse refuses the statement: a fault of ours.
@@ -124,6 +131,8 @@ def _explain(address: Address, error: ClickHouseError) -> WstError:
     # Without a code it is no answer of ClickHouse's: the network, or a proxy in between; unless the client itself refuses.
     if code in _BUSY or (code is None and not isinstance(error, (DataError, ProgrammingError, NotSupportedError))):
         return Busy(f"ClickHouse at {address.shown} does not answer ({first})", "is it running? see WST_CLICKHOUSE_URL")
+    if code in _UNFIT or isinstance(error, DataError):
+        return Unfit(f"ClickHouse takes no such row ({first})")
     return WstError(f"ClickHouse at {address.shown} refuses a statement ({first})")
 
 
@@ -156,6 +165,7 @@ class ClickHouseSink:
 
         Raises:
             Busy: it may work later; the blocks may be in, wholly or in part, and have to be written again.
+            Unfit: it will not work with these rows.
             WstError: it will not work later either.
         """
         await asyncio.to_thread(self._write, blocks)
@@ -166,16 +176,23 @@ class ClickHouseSink:
             self._client = self._opened(self._address)
         for block in blocks:
             with explained(self._address):
-                self._client.insert(
-                    block.table,
-                    block.columns,
-                    column_names=block.names,
-                    database=self._address.database,
-                    column_oriented=True,
-                    settings=dict(INSERT_SETTINGS),
-                )
+                self._insert(self._client, block)
             self.rows += block.rows
         self.seconds += time.perf_counter() - started
+
+    def _insert(self, client: Client, block: Block) -> None:
+        try:
+            client.insert(
+                block.table,
+                block.columns,
+                column_names=block.names,
+                database=self._address.database,
+                column_oriented=True,
+                settings=dict(INSERT_SETTINGS),
+            )
+        except (ValueError, TypeError, OverflowError) as error:
+            # The client wraps not all that Python says of a value that does not fit its column.
+            raise Unfit(f"ClickHouse's client takes no such row ({_reason(error)})") from error
 
     async def close(self) -> None:
         """Lets go of the connection."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -20,11 +20,16 @@ from schemas.errors import WstError
 from schemas.publish import Publisher, Record
 from streams.core.invalid import InvalidMessage
 from streams.dead_letters import Cap, DeadLetters, TooManyDeadLetters
-from streams.sinks.clickhouse import Busy
-from streams.sinks.rows import Block, arrived, blocks
+from streams.sinks.clickhouse import Busy, Unfit
+from streams.sinks.rows import Arrived, Block, arrived, blocks
+from streams.sinks.letters import BrokerAway
 from streams.sinks.source import Raw, Source
 
 _log: Final = logging.getLogger("wst.sink")
+
+
+#: Why a record cannot be used: a code for programs, a reason in words.
+_Fault = tuple[str, str]
 
 
 class Sink(Protocol):
@@ -35,6 +40,7 @@ class Sink(Protocol):
 
         Raises:
             Busy: it may work later.
+            Unfit: not with these rows; others may go in.
             WstError: it will not.
         """
 
@@ -171,24 +177,43 @@ class SinkConsumer:
             by_topic.setdefault(partition.topic, {})[partition] = records
         self._clear()
         for topic, batches in by_topic.items():
-            # In a thread: decoding thousands of records must not hold up an API that shares the loop.
-            rows = await asyncio.to_thread(self._rows, topic.removeprefix(self._prefix), batches)
-            if not await self._write(rows):
+            if not await self._insert(topic.removeprefix(self._prefix), [raw for records in batches.values() for raw in records]):
                 return
-            await self._send_letters()
+            if not await self._send_letters():
+                return
             await self._source.commit(batches)
-            self._count(batches, rows)
+            self._count(batches)
 
-    def _rows(self, topic: str, batches: dict[TopicPartition, list[Raw]]) -> list[Block]:
-        usable = []
-        for raw in (raw for records in batches.values() for raw in records):
+    async def _insert(self, topic: str, raws: Sequence[Raw]) -> bool:
+        """Puts in what can be used, judging records in their order; False: told to stop before.
+
+        What is refused for what is in it is halved until the culprits are alone: the others go in.
+        """
+        waiting = [raws]
+        while waiting:
+            part = waiting.pop()
+            # In a thread: decoding thousands of records must not hold up an API that shares the loop.
+            faults, rows = await asyncio.to_thread(_rows, topic, part)
             try:
-                usable.append(arrived(topic, raw.position, raw.key, raw.value, raw.headers, raw.timestamp_ms))
-            except (Undecodable, InvalidMessage) as error:
-                self._refuse(raw, error.code, error.reason)
+                if not await self._write(rows):
+                    return False
+            except Unfit as error:
+                if len(part) > 1:
+                    half = len(part) // 2
+                    waiting += [part[half:], part[:half]]
+                    continue
+                faults, rows = {0: ("refused", str(error))}, []
+            self._judge(part, faults)
+            for block in rows:
+                self.counters.rows[block.table] = self.counters.rows.get(block.table, 0) + block.rows
+        return True
+
+    def _judge(self, raws: Sequence[Raw], faults: Mapping[int, _Fault]) -> None:
+        for number, raw in enumerate(raws):
+            if number in faults:
+                self._refuse(raw, *faults[number])
             else:
                 self._refused.accept()
-        return blocks(topic, usable)
 
     def _refuse(self, raw: Raw, code: str, reason: str) -> None:
         try:
@@ -198,11 +223,22 @@ class SinkConsumer:
                 f"the sink stops at {raw.topic}: {error}", "see `wst dead-letters`; is a producer of another version running?"
             ) from error
 
-    async def _send_letters(self) -> None:
-        if self._waiting:
-            await self._letters.publish(self._waiting)
-            _log.warning("%d records could not be used; they are in the dead letters", len(self._waiting))
-            self._waiting.clear()
+    async def _send_letters(self) -> bool:
+        """Sends what was refused, however long the broker is away; False: told to stop before."""
+        wait_s = self._policy.first_wait_s
+        while self._waiting:
+            try:
+                await self._letters.publish(self._waiting)
+            except BrokerAway as error:
+                if wait_s == self._policy.first_wait_s:
+                    _log.error("%s; nothing is lost, trying again", error)
+                if await self._told_to_stop(wait_s):
+                    return False
+                wait_s = min(2 * wait_s, self._policy.longest_wait_s)
+            else:
+                _log.warning("%d records could not be used; they are in the dead letters", len(self._waiting))
+                self._waiting.clear()
+        return True
 
     async def _write(self, rows: list[Block]) -> bool:
         """Writes until it is done; False: told to stop before."""
@@ -215,6 +251,8 @@ class SinkConsumer:
                 if not self.counters.away:
                     _log.error("%s; nothing is lost, trying again", error)
                 self.counters.away = True
+            except Unfit:
+                raise
             except WstError as error:
                 attempts += 1
                 if attempts >= self._policy.refusals or error.exit_code != WstError.exit_code:
@@ -238,12 +276,22 @@ class SinkConsumer:
             return False
         return True
 
-    def _count(self, batches: dict[TopicPartition, list[Raw]], rows: list[Block]) -> None:
+    def _count(self, batches: dict[TopicPartition, list[Raw]]) -> None:
         counters = self.counters
         counters.batches += 1
         counters.records += sum(map(len, batches.values()))
         counters.refused = self._refused.total
-        for block in rows:
-            counters.rows[block.table] = counters.rows.get(block.table, 0) + block.rows
         newest_ms = max(records[-1].timestamp_ms for records in batches.values())
         counters.behind_ms = max(0, time.time_ns() // 10**6 - newest_ms)
+
+
+def _rows(topic: str, raws: Sequence[Raw]) -> tuple[dict[int, _Fault], list[Block]]:
+    """Why some records cannot be used, by their number, and the rows of the others."""
+    faults: dict[int, _Fault] = {}
+    usable: list[Arrived] = []
+    for number, raw in enumerate(raws):
+        try:
+            usable.append(arrived(topic, raw.position, raw.key, raw.value, raw.headers, raw.timestamp_ms))
+        except (Undecodable, InvalidMessage) as error:
+            faults[number] = error.code, error.reason
+    return faults, blocks(topic, usable)

@@ -16,6 +16,10 @@ from schemas.publish import Publisher, Record
 from schemas.settings import Settings
 
 
+class BrokerAway(Unreachable):
+    """No broker takes the records now; the same records may be sent later."""
+
+
 class JournalLetters:
     """Appends to the journal; opened with the first record."""
 
@@ -54,7 +58,8 @@ class KafkaLetters:
         """Returns when the records are durable, in their order.
 
         Raises:
-            Unreachable: no broker takes them.
+            BrokerAway: send all of them again later; some may be in already.
+            Unreachable: the broker refuses them.
         """
         try:
             if self._producer is None:
@@ -67,7 +72,9 @@ class KafkaLetters:
             for each in sent:
                 await each
         except KafkaError as error:
-            raise Unreachable(
+            # A new one next time: one that failed to start or to number its records does not go on.
+            await self.close()
+            raise (BrokerAway if error.retriable else Unreachable)(
                 f"Kafka at {self._settings.brokers} takes no dead letters ({error})", "is it running? see WST_BROKERS"
             ) from error
 
@@ -75,6 +82,7 @@ class KafkaLetters:
         """Sends what waits, then leaves."""
         if self._producer is not None:
             await self._producer.stop()
+            self._producer = None
 
 
 def letters(settings: Settings) -> Publisher:

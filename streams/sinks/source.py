@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
+import time
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, NamedTuple, Protocol
@@ -17,7 +19,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from schemas import topics
 from schemas.errors import Unreachable, WstError
 from schemas.journal import Journal
-from schemas.kafka import client_arguments
+from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
 from streams.core.facts import Position
 from streams.log_epoch import read_epoch
@@ -30,6 +32,7 @@ READER: Final = "sink"
 #: The broker's own header in an embedded tree: number of the record in the journal.
 _POSITION_HEADER: Final = "wst-position"
 _SESSION_MS: Final = 10_000
+_RENEWALS_APART_S: Final = 30.0
 #: What the client may hold per partition beside what the consumer holds, bytes.
 _FETCH_BYTES: Final = 2 << 20
 
@@ -98,7 +101,7 @@ async def _start(consumer: AIOKafkaConsumer, settings: Settings) -> None:
     try:
         await consumer.start()
     except (KafkaError, OSError) as error:
-        await consumer.stop()
+        await leave(consumer)
         raise Unreachable(f"no Kafka broker answers at {settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
 
 
@@ -119,6 +122,7 @@ class GroupSource:
         self._names = [topics.BY_NAME[name].full(settings.topic_prefix) for name in TOPICS]
         self._epoch = 0
         self._next: dict[TopicPartition, int] = {}
+        self._renewed_at = -math.inf
         self.lost = 0
 
     async def start(self) -> None:
@@ -137,7 +141,7 @@ class GroupSource:
         try:
             await self._join()
         except BaseException:
-            await self._consumer.stop()
+            await leave(self._consumer)
             raise
 
     async def _join(self) -> None:
@@ -151,7 +155,11 @@ class GroupSource:
 
     async def fetch(self, wait_s: float, limit: int) -> Batches:
         """Up to `limit` records that come next, after waiting at most so long for the first."""
-        fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=limit)
+        try:
+            fetched = await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=limit)
+        except KafkaError as error:
+            await self._join_anew(error)
+            return {}
         for partition, records in fetched.items():
             self._next[partition] = records[-1].offset + 1
         return {partition: [self._raw(record) for record in records] for partition, records in fetched.items()}
@@ -167,6 +175,26 @@ class GroupSource:
         except (CommitFailedError, IllegalStateError) as error:
             # The partitions have another owner by now, who inserts the same rows once more.
             _log.warning("positions not committed, as the partitions were taken away: %s", error)
+        except KafkaError as error:
+            await self._join_anew(error)
+
+    async def _join_anew(self, error: KafkaError) -> None:
+        """Joins the group as a new member where the client cannot go on; not twice in a short while.
+
+        Raises:
+            KafkaError: the one given, as it is no such case.
+            Unreachable: no broker answers any more.
+        """
+        # An answer to a heartbeat that the client does not expect, such as of a coordinator that still loads the group,
+        # it tells as a bare KafkaError, and then with every fetch.
+        if type(error) is not KafkaError or time.monotonic() - self._renewed_at < _RENEWALS_APART_S:
+            raise error
+        _log.warning("joining the group anew: %s", error)
+        self._renewed_at = time.monotonic()
+        self.lost += 1
+        self._next.clear()
+        await leave(self._consumer)
+        await self.start()
 
     def lag(self) -> dict[str, int]:
         """Records not yet fetched, by full topic name, as far as is known."""
@@ -174,7 +202,7 @@ class GroupSource:
 
     async def stop(self) -> None:
         """Leaves the group."""
-        await self._consumer.stop()
+        await leave(self._consumer)
 
 
 class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka ships no types
@@ -252,6 +280,6 @@ class WireSource:
 
     async def stop(self) -> None:
         """Lets go of the wire and the journal."""
-        await self._consumer.stop()
+        await leave(self._consumer)
         await asyncio.get_running_loop().run_in_executor(self._thread, self._journal.close)
         self._thread.shutdown(wait=False)

@@ -16,8 +16,8 @@ from schemas.errors import SettingError, WstError
 from schemas.publish import Record
 from streams.dead_letters import Cap
 from streams.query.memory import MemoryArchive
-from streams.sinks.clickhouse import Busy
-from streams.sinks.consumer import Policy, SinkConsumer
+from streams.sinks.clickhouse import Busy, Unfit
+from streams.sinks.consumer import Policy, Sink, SinkConsumer
 from streams.sinks.rows import Block
 from streams.sinks.source import Batches, Raw
 from tests.sinks import records
@@ -100,7 +100,7 @@ class Letters:
     async def close(self) -> None: ...
 
 
-def assembled(source: Script, archive: MemoryArchive, policy: Policy = QUICK, cap: Cap | None = None) -> tuple[SinkConsumer, Letters]:
+def assembled(source: Script, archive: Sink, policy: Policy = QUICK, cap: Cap | None = None) -> tuple[SinkConsumer, Letters]:
     letters = Letters()
     consumer = SinkConsumer(source, archive, letters, "wst.", policy, cap)
     source.consumer = consumer
@@ -167,6 +167,43 @@ async def test_what_cannot_be_used_becomes_a_dead_letter_before_its_position_is_
         }  # fmt: skip
         assert (sorted(source.committed)[-1], consumer.counters.refused) == (3, 1)
         assert letters.records[0].topic == topics.DEAD_LETTERS.full("wst.")
+
+
+async def test_too_many_refused_rows_end_the_sink_long_before_the_batch_is_judged_and_nothing_is_committed() -> None:
+    class Picky(MemoryArchive):
+        attempts = 0
+
+        async def write(self, blocks: Sequence[Block]) -> None:
+            self.attempts += 1
+            raise Unfit("takes nothing")
+
+    source, archive = Script([raw(n) for n in range(4_096)]), Picky()
+    consumer, letters = assembled(source, archive, cap=Cap(run=20))
+    with pytest.raises(WstError, match=r"the sink stops at wst\.docker\.events: 20 records in a row were refused"):
+        await consumer.run()
+    assert (source.committed, letters.records) == ([], [])
+    assert archive.attempts < 60
+
+
+async def test_an_archive_that_goes_away_while_a_culprit_is_looked_for_is_waited_for() -> None:
+    class Flaky(Failing):
+        attempts = 0
+
+        async def write(self, blocks: Sequence[Block]) -> None:
+            self.attempts += 1
+            if self.attempts % 2:
+                raise Busy("away")
+            if any("f5" in block.columns[block.names.index("id")] for block in blocks):
+                raise Unfit("no f5")
+            await super().write(blocks)
+
+    source, archive = Script([raw(n) for n in range(1, 9)]), Flaky()
+    consumer, letters = assembled(source, archive)
+    await consumer.run()
+    assert archive.facts == [f"f{n}" for n in range(1, 9) if n != 5]
+    assert [codec("dead_letter").decode(record.value)["offset"] for record in letters.records] == [5]
+    assert (source.committed, consumer.counters.away, consumer.counters.refused) == ([8], False, 1)
+    assert consumer.counters.rows == {"docker_events_rows": 7}
 
 
 async def test_a_flood_of_garbage_ends_the_sink_loudly_and_is_not_committed() -> None:

@@ -18,9 +18,11 @@ from streams.core import samples
 from streams.query.archive import Archive, Cursor, EventFilter
 from streams.query.memory import MemoryArchive
 from streams.sinks.consumer import Sink
+from streams.sinks.source import Raw
 from tests.sinks import records
 from tests.sinks.archives import embedded_url, open_archive
 from tests.sinks.records import HOSTILE, T0_NS, arrive, position, rows_of
+from tests.sinks.test_consumer import Script, assembled, raw
 
 
 @dataclass
@@ -72,6 +74,27 @@ async def test_a_forgotten_workspace_has_no_state_until_a_later_fact(pair: Pair)
     assert await pair.archive.states() == []
     await pair.write(topics.WORKSPACE_STATE, (records.state("a", position(8)), 4))
     assert [state["offset"] for state in await pair.archive.states()] == [8]
+
+
+async def test_a_record_no_table_takes_becomes_a_dead_letter_and_all_others_go_in(pair: Pair) -> None:
+    """A forgotten workspace whose record has an absurd time: Kafka's are any 64 bits, of ms."""
+    state, facts = codec("state"), [raw(offset) for offset in range(40, 45)]
+    told = [
+        Raw("wst.workspace.state", position(n), f"w{n:02}".encode(), state.encode(records.state(f"w{n:02}", position(n))), (), 1, n)
+        for n in range(33)
+    ]
+    for offset in (0, 17, 18, 32):
+        told[offset] = Raw("wst.workspace.state", position(offset), b"x", None, records.forgotten_by(position(offset)), 2**62, offset)
+    source = Script([*told, *facts])
+    consumer, letters = assembled(source, pair.sink)
+    await consumer.run()
+    assert [one["workspace_id"] for one in await pair.archive.states()] == [f"w{n:02}" for n in range(33) if n not in (0, 17, 18, 32)]
+    refused = [codec("dead_letter").decode(record.value) for record in letters.records]
+    assert [(one["code"], one["stage"], one["topic"], one["offset"], one["key"], one["value"]) for one in refused] == [
+        ("refused", "sink", "wst.workspace.state", offset, b"x", None) for offset in (0, 17, 18, 32)
+    ]
+    assert all("last_updated" in one["reason"] for one in refused)
+    assert source.committed == [32, 44]
 
 
 async def test_events_are_read_by_time_either_way_page_by_page_without_a_gap_or_a_repeat(pair: Pair) -> None:
