@@ -287,6 +287,8 @@ async def test_a_rename_of_what_has_only_its_name_is_a_leave_and_a_join(scripted
         await seen.until(lambda: "rename" in seen.actions(), "the rename")
         story = [(fact["workspace_id"], (fact["observation"] or {}).get("present")) for fact in seen.values(topics.DOCKER_EVENTS)[:3]]
         assert story == [("old@laptop", False), ("new@laptop", True), ("new@laptop", None)]
+        leave = seen.values(topics.DOCKER_EVENTS)[0]
+        assert (leave["workspace_name"], leave["container"]["name"]) == ("old", "new"), "a leave tells the new name"
         await seen.until(lambda: len(seen.snapshots()) > 1, "a listing soon after")
 
 
