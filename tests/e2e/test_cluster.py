@@ -120,7 +120,7 @@ def test_a_walk_over_a_real_engine_ends_in_exactly_what_happened_though_parts_ar
         events = json_lines(wst("events", "--json", "--since", "1h", settings=settings))
         differences[:] = events_against_witness(events, heard, walk.workspace_of)
         facts = {fact for fact in archived_facts(settings) if fact[0] in walk.workspace_of}
-        differences.extend(facts_against_witness(facts, heard))
+        differences.extend(facts_against_witness(facts, heard, walk.probed))
         return not differences
 
     try:

@@ -20,7 +20,7 @@ class Walk:
     Args:
         engine: where.
         seed: the same seed does the same.
-        workspaces: number of Compose-like projects, three services each.
+        workspaces: number of Compose-like projects, three services each, one of them with a health check.
     """
 
     def __init__(self, engine: DockerEngine, seed: int, workspaces: int = 4) -> None:
@@ -29,6 +29,7 @@ class Walk:
         self.project = f"walk{seed}"
         self.slots = [(f"{self.project}-{number}", service) for number in range(workspaces) for service in ("web", "db", "job")]
         self.workspace_of: dict[str, str] = {}
+        self.probed: set[str] = set()
         self.names: dict[tuple[str, str], str] = {}
 
     def begin(self) -> None:
@@ -68,8 +69,11 @@ class Walk:
         project, service = slot
         labels = ("--label", f"com.docker.compose.project={project}", "--label", f"com.docker.compose.service={service}")
         name = f"{project}-{service}-{self.random.randrange(16**6):06x}"
-        container = self.engine.docker("create", "--name", name, *labels, *options, IMAGE, *command)
+        probe = ("--health-cmd", "true", "--health-interval", "1s") if service == "db" else ()
+        container = self.engine.docker("create", "--name", name, *labels, *probe, *options, IMAGE, *command)
         self.workspace_of[container] = project
+        if probe:
+            self.probed.add(container)
         self.names[slot] = container
         if start:
             self.engine.docker("start", container)
