@@ -95,6 +95,15 @@ def test_health_of_a_tree_tells_its_wire_its_directory_and_the_engines_it_watche
     assert tree_of(settings, [{"name": "play"}]) == tree | {"engines": []}
 
 
+async def test_without_the_token_health_does_not_tell_where_things_are() -> None:
+    places = {"brokers": "127.0.0.1:1", "data_dir": "/d", "engines": ["unix:///x"]}
+    app = make_app(make_live(SHOP), await make_archive(), TOKENS, lambda: {"parts": [], **places})
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as api:
+        assert set((await api.get("/healthz")).json()) == {"status", "workspaces", "lag", "parts"}
+        said = (await api.get("/healthz", headers={"authorization": "Bearer read"})).json()
+    assert {name: said[name] for name in places} == places
+
+
 async def test_events_come_in_pages_by_time_and_can_be_chosen() -> None:
     events = [event(seq, at_ns=T0_NS + seq * 10**9) for seq in range(1, 8)]
     events.append(event(1, workspace_id="blog@laptop", kind="container_update", at_ns=T0_NS))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +15,7 @@ from producers.control import control_record
 from schemas.codec import codec
 from schemas.errors import Unreachable
 from schemas.journal import Journal
-from streams.cli import checks
+from streams.cli import checks, engine_probe
 from streams.cli.checks import Finding
 from streams.cli.engine_probe import NoAnswer, probe
 from tests.face.api_parts import served, whole_state
@@ -110,6 +111,21 @@ def test_an_engine_that_is_not_there_is_told_apart(tmp_path: Path) -> None:
     with pytest.raises(NoAnswer, match="start Docker"):
         probe("tcp://127.0.0.1:1")
     assert probe("ssh://me@far") is None
+
+
+def test_an_engine_that_takes_the_call_and_never_answers_is_silent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_probe, "_TIMEOUT_S", 0.2)
+    with socket.socket(socket.AF_UNIX) as hanging:
+        hanging.bind(str(tmp_path / "docker.sock"))
+        hanging.listen()
+        with pytest.raises(NoAnswer, match="it is silent: restart it"):
+            probe(f"unix://{tmp_path}/docker.sock")
+
+
+def test_a_refusal_of_an_engine_is_told_without_its_password() -> None:
+    with served() as other, pytest.raises(NoAnswer) as refused:
+        probe(other.url.replace("http://", "tcp://me:geheim@"))
+    assert "geheim" not in str(refused.value)
 
 
 @pytest.mark.engine
