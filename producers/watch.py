@@ -164,7 +164,7 @@ class EngineWatch:
             return
         raise Refused(
             f"another producer (on {section['host']}) watches the engine {self.shared.origin.engine_name}",
-            f"stop that one, or wait {3 * section['interval_ms'] // 1000} s after its end",
+            f"stop that one, or wait {3 * section['interval_ms'] // 1000} s after its end; cloned machines need a WST_ENGINE_ID each",
         )
 
     def _set_interval(self, name: str, interval_s: float) -> None:

@@ -99,7 +99,10 @@ class Settings(BaseSettings):
     engines: Words = Field(default_factory=list, description="Docker Engines by URL or name=URL; none: the Docker client's active context")
     engine_name: str | None = Field(None, max_length=100, description="name of this host's engine; unset: the host's name")
     engine_id: str | None = Field(
-        None, max_length=100, pattern=r"^[!-~]+$", description="id of the one engine watched; unset: its own, which cloned machines share"
+        None,
+        max_length=100,
+        pattern=r"^[A-Za-z0-9][!-~]*$",
+        description="id of the one engine watched; unset: its own, which cloned machines share",
     )
     collect_interval: Seconds = Field(10.0, ge=1, le=3600, description="between two samples of a container")
     sync_interval: Seconds = Field(30.0, ge=1, le=3600, description="between two listings of an engine")

@@ -73,8 +73,9 @@ async def test_a_given_id_is_of_one_engine_and_replaces_what_it_says(clones: lis
     assert await identities(tmp_path, a.url, engine_id="clone-7") == [("clone-7", "scripted")]
     with pytest.raises(SettingError, match="WST_ENGINE_ID"):
         await identities(tmp_path, f"a={a.url}", f"b={b.url}", engine_id="clone-7")
-    with pytest.raises(ValidationError):
-        Settings(engine_id="x" * 101)
+    for wrong in ("x" * 101, "two words", "*"):  # a request to * is one to all producers
+        with pytest.raises(ValidationError):
+            Settings(engine_id=wrong)
 
 
 def test_user_and_password_of_an_engine_are_never_said() -> None:
