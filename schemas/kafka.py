@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
+from aiokafka import AIOKafkaConsumer
 from aiokafka.helpers import create_ssl_context
 
 from schemas.errors import SettingError
@@ -32,3 +34,13 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
             "sasl_plain_password": password.get_secret_value() if password else None,
         }
     return arguments
+
+
+async def leave(consumer: AIOKafkaConsumer) -> None:
+    """Stops a consumer, also while its broker is away."""
+    # aiokafka lets the cancellation of its own fetches through when they wait for the broker: it would look like ours,
+    # and hide why the consumer is stopped.
+    stopping = asyncio.create_task(consumer.stop())
+    await asyncio.wait([stopping])
+    if not stopping.cancelled():
+        stopping.result()

@@ -21,8 +21,8 @@ from schemas.publish import Publisher, Record
 from streams.core.invalid import InvalidMessage
 from streams.dead_letters import Cap, DeadLetters, TooManyDeadLetters
 from streams.sinks.clickhouse import Busy, Unfit
-from streams.sinks.rows import Arrived, Block, arrived, blocks
 from streams.sinks.letters import BrokerAway
+from streams.sinks.rows import Arrived, Block, arrived, blocks
 from streams.sinks.source import Raw, Source
 
 _log: Final = logging.getLogger("wst.sink")
