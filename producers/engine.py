@@ -14,8 +14,8 @@ import socket
 import ssl
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
-from typing import Any, Final, Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol, TypeVar
 from urllib.parse import quote
 
 import docker
@@ -34,6 +34,10 @@ __all__ = ["DockerEngine", "Engine", "EngineError", "Events", "unreachable"]
 _FAST_STATS_SINCE: Final = 25
 _STATS_WIDTH: Final = 6
 _FAILED: Final = (*BROKEN, docker.errors.DockerException)
+#: What reading an answer raises that is no JSON, or is nested without a bottom.
+_NO_JSON: Final = (ValueError, RecursionError)
+
+T = TypeVar("T")
 
 
 class Events(Protocol):
@@ -95,8 +99,8 @@ class DockerEngine:
         self.url = masked_url(url or environment.get("DOCKER_HOST") or "the Docker client's active context")
         try:
             self._api = docker.from_env(environment=environment, timeout=math.ceil(timeout_s), use_ssh_client=True).api
-            self._major = _major(self._api.version(api_version=False).get("Version"))
-        except (*_FAILED, ValueError) as error:
+            self._major = _major(self._call(lambda: self._api.version(api_version=False), dict).get("Version"))
+        except (EngineError, *_FAILED, *_NO_JSON, TypeError) as error:
             raise unreachable(self.url, error) from error
         self._transport = Transport(self._api, timeout_s)
 
@@ -107,29 +111,30 @@ class DockerEngine:
 
     def info(self) -> Json:
         """The engine's `/info`."""
-        info: Json = self._call(self._api.info)
-        return info
+        return self._call(self._api.info, dict)
 
     def list(self) -> list[object]:
         """All containers, running or not."""
-        listed: list[object] = self._call(lambda: self._api.containers(all=True))
-        return listed
+        return self._call(lambda: self._api.containers(all=True), list)
 
     def inspect(self, container_id: str) -> Json | None:
         """One container's details; None when it is gone."""
         try:
-            answer: Json = self._call(lambda: self._api.inspect_container(container_id))
+            return self._call(lambda: self._api.inspect_container(container_id), dict)
         except EngineError as error:
             if isinstance(error.__cause__, docker.errors.NotFound):
                 return None
             raise
-        return answer
 
-    def _call(self, call: Any) -> Any:
+    def _call(self, call: Callable[[], object], kind: type[T]) -> T:
         try:
-            return call()
-        except (*_FAILED, ValueError) as error:
+            answer = call()
+        except (*_FAILED, *_NO_JSON) as error:
             raise EngineError(short(error)) from error
+        # An object for a list would be read as a host without any container.
+        if not isinstance(answer, kind):
+            raise EngineError(f"the engine answered with JSON of another kind ({type(answer).__name__} instead of {kind.__name__})")
+        return answer
 
     def events(self, since_ns: int | None) -> Events:
         """Container events from a time on, or from now on; subscribed on return."""

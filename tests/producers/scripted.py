@@ -34,6 +34,7 @@ class ScriptedEngine:
         fault: None, `500`, or `hang`: what happens to all requests but the event stream.
         hung: a request hangs.
         clock_ns: added to this machine's time.
+        lies: what is answered instead, by kind of request (version, info, list, stats, and json: an inspect).
         ring: events as the engine's memory holds them.
     """
 
@@ -48,6 +49,7 @@ class ScriptedEngine:
         self.clock_ns = 0
         self.stats_delay_s = 0.0
         self.engine_id = "SCRIPTED"
+        self.lies: dict[str, bytes] = {}
         self.version = "26.1.5"
         self._news = threading.Condition()
         self._streams = 0
@@ -151,7 +153,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _plain(self, kind: str, i: str) -> None:
         engine = self.engine
-        if kind == "version":
+        if kind in engine.lies:
+            self._answer_raw(200, engine.lies[kind])
+        elif kind == "version":
             self._answer(200, {"Version": engine.version, "ApiVersion": "1.45"})
         elif kind == "info":
             system = {"SystemTime": rfc3339(engine.now_ns()), "NCPU": 4, "MemTotal": 1 << 30, "ServerVersion": engine.version}
@@ -168,7 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(200, {})
 
     def _answer(self, status: int, body: object) -> None:
-        raw = json.dumps(body).encode()
+        self._answer_raw(status, json.dumps(body).encode())
+
+    def _answer_raw(self, status: int, raw: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))
