@@ -89,9 +89,12 @@ def not_in_order(container: Container, fact: Fact) -> str | None:
 
 
 def advance(state: WorkspaceState, container: Container, fact: Fact) -> None:
+    moved = container.engine_id != fact.engine_id
+    if moved:
+        raise_floor(state, container)  # once it is forgotten here, what it did there must not bring it back
     container.generation = fact.generation
     container.time_ns = fact.time_ns
-    if container.engine_id != fact.engine_id:
+    if moved:
         container.engine_id = fact.engine_id
         _know_engine(state, fact)
     container.recent = remember(container.recent, fact.id)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from streams.core.changes import Recovery, StatusChanged
-from tests.core_state.makers import ENGINE, Folded, Record, at, cid, event, folded, inspected, notice, seen, who
+from tests.core_state.makers import ENGINE, Folded, Record, at, cid, command, event, folded, inspected, notice, seen, who
 
 UP = [event("create", 0), event("start", 1)]
 
@@ -448,6 +448,12 @@ def test_a_container_whose_engine_got_another_id_is_still_the_same() -> None:
     assert workspace.container().engine_id == "new-id"
     workspace.add(notice("engine_silent", 40, engine_id=ENGINE))
     assert not workspace.record["stale"]
+
+
+def test_what_a_container_did_on_its_engine_before_does_not_bring_it_back_when_forgotten() -> None:
+    workspace = folded(event("create", 0, engine_id="engine-2", engine_name="desk"), event("start", 26), seen(None, 33, present=False))
+    workspace.add(command("forget", 700))
+    assert workspace.add(event("create", 0, engine_id="engine-2", engine_name="desk")) == []
 
 
 def _service(name: str, *events: str) -> Folded:
