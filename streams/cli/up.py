@@ -36,7 +36,11 @@ class _Finite(click.FloatRange):
 @click.option("--port", type=click.IntRange(0, 65535), help="Port of the API on loopback; 0: any (default: 8321).")
 @click.option("--duration", type=_Finite(min=0, min_open=True), metavar="SECONDS", help="End by itself after so many seconds.")
 @click.option(
-    "--engine", "engines", multiple=True, metavar="URL", help="Docker Engine to watch: unix://…, tcp://…, ssh://…; may be repeated."
+    "--engine",
+    "engines",
+    multiple=True,
+    metavar="[NAME=]URL",
+    help="Docker Engine to watch: unix://…, tcp://…, ssh://…; may be repeated, then best with names.",
 )
 @click.option("--demo", is_flag=True, help="Play the bundled recording instead of watching an engine.")
 @click.option("--recording", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Play this recording instead.")
