@@ -77,12 +77,10 @@ class Step:
 
 def not_in_order(container: Container, fact: Fact) -> str | None:
     """Why a fact must not be applied; None: it is newer, or as new and not known yet."""
-    same_engine = container.engine_id == fact.engine_id
-    if same_engine and fact.generation == container.generation and fact.time_ns > container.time_ns:
-        return None
+    # Asked first: a container that was on another engine in between can be "behind" what it has already heard here.
     if remembers(container.recent, fact.id):
         return REPEATED
-    if not same_engine:  # clocks of two engines have no generations in common
+    if container.engine_id != fact.engine_id:  # clocks of two engines have no generations in common
         return None if fact.time_ns > container.time_ns else LATE
     in_order = (fact.generation, fact.time_ns) >= (container.generation, container.time_ns)
     return None if in_order else LATE
