@@ -13,7 +13,8 @@ UNKNOWN: Final = "no setting of wst: it changes nothing"
 
 @click.command(epilog="Example: wst config --json")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
-def config(as_json: bool) -> None:
+@click.option("--example", is_flag=True, help="A wst.toml with every setting at its default, commented out.")
+def config(as_json: bool, example: bool) -> None:
     """Shows every setting, its value and where it came from; secrets stay hidden."""
     import json
 
@@ -21,6 +22,9 @@ def config(as_json: bool) -> None:
 
     from streams.cli.text import console, shown
 
+    if example:
+        click.echo(example_toml(), nl=False)
+        return
     found = settings_shown()
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -54,6 +58,23 @@ def settings_shown() -> list[dict[str, Any]]:
             origin = str(path) if name in in_file else "default"
         rows.append({"name": variable, "value": _value(name, value), "from": origin, "description": field.description or ""})
     return sorted(rows, key=lambda row: str(row["name"]))
+
+
+def example_toml() -> str:
+    """Every setting with what it is for, at its default: the file `wst.example.toml`."""
+    import json
+
+    from schemas.settings import SECRETS, Settings
+
+    lines = ["# Settings of wst, all at their defaults: copy to wst.toml and take the # away from what you change.", ""]
+    for name, field in Settings.model_fields.items():
+        if name == "journal":  # between `wst up` and its parts
+            continue
+        lines.append(f"# {field.description}")
+        default = field.get_default(call_default_factory=True) if name not in (*SECRETS, "data_dir") else None
+        shown = json.dumps(default) if isinstance(default, int | float | str | list) else '"…"'
+        lines += [f"# {name} = {shown}", ""]
+    return "\n".join(lines[:-1]) + "\n"
 
 
 def _names_in(path: Any) -> set[str]:
