@@ -13,7 +13,8 @@ from typing import Any, Final
 from zlib import crc32
 
 from streams.core.counters import NAMESPACE, READ_NS, normal, unpack
-from streams.core.facts import Position
+from streams.core.facts import MAX_GENERATION, Position
+from streams.core.invalid import InvalidMessage
 from streams.core.rates import Namespaces, derive, gauges, host, nothing_known, plausible
 from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, Row, pack
 from streams.core.window_set import DEFAULT, Policy, WindowSet, grace_begins, window_record
@@ -66,11 +67,13 @@ def fold_tick(
     A tick at or before the last position changes nothing and yields nothing.
 
     Raises:
-        InvalidMessage: counters that are no row of integers; the value is unchanged.
+        InvalidMessage: counters that are no row of integers, or an absurd clock generation; the value is unchanged.
     """
     last = state.position
     if last is not None and (position.epoch, position.offset) <= (last.epoch, last.offset):
         return state, []
+    if not 0 <= tick["generation"] <= MAX_GENERATION:  # believed once, it would make every genuine tick after it a stale one
+        raise InvalidMessage("bad_generation", f"clock generation {tick['generation']} lies outside of 0 to {MAX_GENERATION}")
     readings = [normal(sample["counters"]) for sample in tick["samples"]]
     state.position = position
     engine = _engine(state, tick)

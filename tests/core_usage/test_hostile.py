@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from schemas.codec import codec
 from schemas.counters import COLUMNS
 from streams.core import samples
+from streams.core.invalid import InvalidMessage
 from streams.core.usage import publish_owed
 from streams.core.usage_bytes import from_bytes, to_bytes
 from streams.core.window_set import Policy
@@ -146,3 +147,13 @@ def test_a_value_of_four_containers_is_small() -> None:
     for second in range(0, 2 * HOUR_S, 60):
         log.fold(tick(second, {name: counters(second, network_namespace=ord(name)) for name in "abcd"}))
     assert len(to_bytes(log.state)) < 3000
+
+
+@pytest.mark.parametrize("generation", [-1, 100_001, 2**31 - 1])
+def test_an_absurd_clock_generation_is_refused_and_the_next_tick_is_folded_as_ever(generation: int) -> None:
+    log = Log(Policy(hour_every_ns=1, day_every_ns=1))
+    log.fold(tick(0, {"a": counters(0)}))
+    with pytest.raises(InvalidMessage, match="generation"):
+        log.fold(tick(10, {"a": counters(10)}, generation=generation))
+    log.fold(tick(20, {"a": counters(20)}))
+    assert outcomes(log.records) == [samples.BASELINE, samples.FOLDED]
