@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import topics
 from schemas.codec import Undecodable, codec
-from schemas.kafka import client_arguments
+from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
 
 
@@ -43,4 +43,4 @@ async def read_to_end(settings: Settings, topic: str) -> Any:
                 if records and tp in left and await consumer.position(tp) >= left[tp]:
                     del left[tp]
     finally:
-        await consumer.stop()
+        await leave(consumer)

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from schemas import topics
 from schemas.codec import Undecodable
-from schemas.kafka import client_arguments
+from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
 from streams.core.invalid import InvalidMessage
 from streams.query.state_view import StateView
@@ -48,7 +48,7 @@ class StateFollower:
             while True:
                 await self._take(consumer)
         finally:
-            await consumer.stop()
+            await leave(consumer)
 
     async def _take(self, consumer: AIOKafkaConsumer) -> None:
         for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():

@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from schemas import topics
 from schemas.codec import Undecodable
 from schemas.errors import Unreachable
-from schemas.kafka import client_arguments
+from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
 from streams.api.begin import begin_of
 from streams.api.recent import RecentEvents
@@ -91,7 +91,7 @@ class Live:
         except (KafkaError, OSError) as error:
             raise Unreachable(f"no Kafka broker answers at {self._settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
         finally:
-            await consumer.stop()
+            await leave(consumer)
 
     def lag(self) -> dict[str, int]:
         """Records not yet taken, per topic; -1: not known."""
