@@ -71,7 +71,7 @@ class EngineWatch:
         self._began_ns = self.shared.now_ns()
         self._first_here = False
         self._live = self._ran = False
-        self._others: dict[str, Json] = {}
+        self._others: dict[tuple[str, str], Json] = {}
         self._answered: set[str] = set()
 
     async def run(self) -> None:
@@ -120,13 +120,17 @@ class EngineWatch:
         """Takes in a control record.
 
         Raises:
-            Refused: another producer was first at this engine.
+            Refused: another producer was first at this engine, or with its name.
         """
         origin = self.shared.origin
-        if record["target"] not in (origin.engine_id, "*"):
+        section = record.get(record["kind"])
+        if section is None:
+            return  # of a kind this version does not know, or without what its kind promises
+        if record["kind"] == "producer" and origin.engine_name == section["engine_name"]:
+            self._meet(record)
+        elif record["target"] not in (origin.engine_id, "*"):
             return
-        section = record.get(record["kind"]) or {}
-        if record["kind"] == "producer":
+        elif record["kind"] == "producer":
             self._meet(record)
         elif record["kind"] == "interval":
             self._set_interval(section["name"], section["interval_ms"] / 1000)
@@ -151,19 +155,28 @@ class EngineWatch:
         elif self._live:
             self._judge(record)
         else:
-            self._others[producer_id] = record
+            self._others[producer_id, record["target"]] = record
 
     def _judge(self, record: Json) -> None:
-        """Two producers of one engine read the same topic, so both agree on who was first: the other goes."""
+        """Two producers of one engine read the same topic, so both agree on who was first: the other goes.
+
+        So does one whose engine is another with the same name: what is called `shop@laptop` on both must never be merged.
+        """
         section = record["producer"]
         alive_until_ns = record["written_at_ns"] + 3 * section["interval_ms"] * 1_000_000
         if section["interval_ms"] == 0 or alive_until_ns < self.shared.now_ns():
             return
+        name, same_engine = self.shared.origin.engine_name, record["target"] == self.shared.origin.engine_id
         if self._first_here:
-            _log.warning("engine %s: another producer (on %s) tried to watch it too", self.shared.origin.engine_name, section["host"])
+            tried = "tried to watch it too" if same_engine else "has another engine of that name: it needs another WST_ENGINE_NAME"
+            _log.warning("engine %s: another producer (on %s) %s", name, section["host"], tried)
             return
+        if not same_engine:
+            raise Refused(
+                f"another producer (on {section['host']}) has an engine called {name} already", "give this one another WST_ENGINE_NAME"
+            )
         raise Refused(
-            f"another producer (on {section['host']}) watches the engine {self.shared.origin.engine_name}",
+            f"another producer (on {section['host']}) watches the engine {name}",
             f"stop that one, or wait {3 * section['interval_ms'] // 1000} s after its end; cloned machines need a WST_ENGINE_ID each",
         )
 

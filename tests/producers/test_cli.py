@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from producers.control import JournalControl, control_record
+from schemas.codec import codec
 from schemas.journal import Journal
 from tests.platform.process import free_port, wait_until
 from tests.producers.scripted import ScriptedEngine, scripted_engine
@@ -116,6 +118,29 @@ def test_two_engines_of_one_name_are_refused(scripted: ScriptedEngine, tmp_path:
         _, error = process.communicate(timeout=20)
     assert process.returncode == 2
     assert "two engines are called scripted" in error.splitlines()[-1]
+
+
+def test_a_producer_whose_engine_has_the_name_of_another_live_one_is_refused_and_control_records_without_content_are_nothing(
+    scripted: ScriptedEngine, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal.sqlite"
+    empty = control_record("wst.", "*", "interval", {"name": "sync", "interval_ms": 500}, time.time_ns())
+    value = codec("control").encode(codec("control").decode(empty.value) | {"interval": None})
+    Journal(journal, 4).append([dataclasses.replace(empty, value=value)])
+    first = command("producer", data=tmp_path / "a", WST_ENGINES=scripted.url, WST_ENGINE_NAME="laptop", WST_JOURNAL=str(journal))
+    watches(first)
+    wait_until(lambda: scripted.calls["list"] > 0, "a listing")
+    with scripted_engine() as other:
+        other.engine_id = "OTHER"
+        second = command("producer", data=tmp_path / "b", WST_ENGINES=other.url, WST_ENGINE_NAME="laptop", WST_JOURNAL=str(journal))
+        _, error = second.communicate(timeout=20)
+        assert second.returncode == 1
+        assert "has an engine called laptop already: give this one another WST_ENGINE_NAME" in error.splitlines()[-1]
+        third = command("producer", data=tmp_path / "b", WST_ENGINES=other.url, WST_ENGINE_NAME="build", WST_JOURNAL=str(journal))
+        watches(third)
+        for process in (first, third):
+            process.terminate()
+            assert process.wait(5) == 0
 
 
 def test_an_interval_and_a_sync_request_reach_it_through_the_journal(scripted: ScriptedEngine, tmp_path: Path) -> None:
