@@ -164,11 +164,12 @@ def test_a_million_facts_in_the_journal_do_not_slow_a_start(journal: Path) -> No
     assert [position for have in reader.have.values() for position, _ in have if position < 999_990] == []
 
 
-def test_an_idle_broker_costs_about_one_percent_of_a_core(broker: BrokerProcess) -> None:
+def test_an_idle_broker_sleeps(broker: BrokerProcess) -> None:
     process = psutil.Process(broker.pid)
     before = sum(process.cpu_times()[:2])
     time.sleep(3)
-    assert (sum(process.cpu_times()[:2]) - before) / 3 < 0.03  # noisy machines; about 0.01 on a quiet one
+    # That it does not spin; how little it costs is measured, not tested: `python -m benchmarks.tree`.
+    assert (sum(process.cpu_times()[:2]) - before) / 3 < 0.5
 
 
 def test_without_a_journal_it_says_what_it_is_for(tmp_path: Path) -> None:
