@@ -46,6 +46,7 @@ class Codec:
 
     Attributes:
         header: what every encoded record begins with.
+        label: subject and version, as in the header `wst-schema`.
     """
 
     def __init__(self, subject: str, versions: Mapping[int, Record]) -> None:
@@ -54,17 +55,13 @@ class Codec:
         self.schema: Record = versions[self.version]
         self._writer: Any = parse_schema(self.schema, {})
         self.header = MARKER + _fingerprint(self.schema)
+        self.label = f"{subject}/{self.version}"
         # A narrower reader schema doubles the cost of a read; only other versions than the newest pay for it.
         self._readers: dict[bytes, tuple[Any, Any]] = {
             _fingerprint(raw): (parse_schema(raw, {}), self._writer if number != self.version else None)
             for number, raw in sorted(versions.items())
         }
         self._oversized = _oversized(self.schema, _named_records(self.schema))
-
-    @property
-    def label(self) -> str:
-        """Subject and version, as in the header `wst-schema`."""
-        return f"{self.subject}/{self.version}"
 
     def encode(self, record: Mapping[str, Any]) -> bytes:
         """Encodes one record.
