@@ -10,7 +10,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any, Final
 
@@ -132,8 +132,24 @@ def _oversized(node: Any, named: Mapping[str, Record]) -> Oversized | None:
         return None if look_at is None else lambda value: any(map(look_at, value or ()))
     if node["type"] != "record":
         return None
-    fields = [(field["name"], look) for field in node["fields"] if (look := _oversized(field["type"], named))]
-    return None if not fields else lambda value: value is not None and any(look(value[name]) for name, look in fields)
+    plain = tuple(field["name"] for field in node["fields"] if field["type"] == "int")
+    deeper = tuple(
+        (field["name"], look) for field in node["fields"] if field["type"] != "int" and (look := _oversized(field["type"], named))
+    )
+    return partial(_holds_oversized, plain=plain, deeper=deeper) if plain or deeper else None
+
+
+def _holds_oversized(value: Any, plain: tuple[str, ...], deeper: tuple[tuple[str, Oversized], ...]) -> bool:
+    # Plain loops: this looks at every record that is read, and a generator would cost three times as much.
+    if value is None:
+        return False
+    for name in plain:
+        if not -(2**31) <= value[name] < 2**31:
+            return True
+    for name, look in deeper:  # noqa: SIM110
+        if look(value[name]):
+            return True
+    return False
 
 
 def _fingerprint(schema: Record) -> bytes:
