@@ -9,13 +9,17 @@ import asyncio
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from importlib import resources
 from typing import Any, Final, Protocol
 
+from clickhouse_connect.datatypes.temporal import DateTime64
 from clickhouse_connect.driver import Client
 
 from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
+from streams.query.present import time_text
 from streams.sinks.clickhouse import Address, connect, explained
 
 Record = dict[str, Any]
@@ -100,6 +104,13 @@ class Archive(Protocol):
     async def windows(self, workspace_id: str, grain: str, since_ns: int, until_ns: int) -> list[Record]:
         """Windows of the whole workspace by time, one per engine; `start` in ms since the Unix epoch. Grain: hour or day."""
 
+    async def ask(self, question: str, parameters: Mapping[str, Any], **names: str) -> list[Record]:
+        """Rows of a named question of `streams/query/sql/`; times are RFC 3339, as in all JSON.
+
+        Args:
+            names: identifiers put into the question's text, never from outside.
+        """
+
     async def close(self) -> None:
         """Lets go of the connections."""
 
@@ -168,13 +179,34 @@ class ClickHouseArchive:
         rows = await self._rows(sql, GRAINS[grain], parameters, raw=("sketches",))
         return [row | {"sketches": {name.decode(): sketch for name, sketch in row["sketches"].items()}} for row in rows]
 
+    async def ask(self, question: str, parameters: Mapping[str, Any], **names: str) -> list[Record]:
+        """Rows of a named question of `streams/query/sql/`; times are RFC 3339, as in all JSON."""
+        text = sql_of(question)
+        for name, value in {"db": f"`{self._address.database}`", **names}.items():
+            text = text.replace(f"{{{name}}}", value)
+        return await self._in_thread(self._ask, text, dict(parameters))
+
+    def _ask(self, client: Client, statement: str, parameters: dict[str, Any]) -> list[Record]:
+        with explained(self._address):
+            result = client.query(statement, parameters=parameters, settings=dict(_QUERY_SETTINGS), query_formats={"DateTime64": "int"})
+        scales = [kind.scale if isinstance(kind, DateTime64) else None for kind in result.column_types]
+        columns = [
+            column if scale is None else [None if ticks is None else time_text(ticks * 10 ** (9 - scale)) for ticks in column]
+            for column, scale in zip(result.result_columns, scales, strict=True)
+        ]
+        return [dict(zip(result.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
     async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""
+        return await self._in_thread(self._query, sql, table, parameters, raw)
+
+    async def _in_thread(self, asked: Callable[..., list[Record]], *arguments: Any) -> list[Record]:
+        """Calls with a client that nobody else uses meanwhile."""
         client = await self._free.get()
         try:
             if client is None:
                 client = await asyncio.to_thread(self._opened, self._address)
-            return await asyncio.to_thread(self._query, client, sql, table, parameters, raw)
+            return await asyncio.to_thread(asked, client, *arguments)
         finally:
             self._free.put_nowait(client)
 
@@ -196,6 +228,13 @@ class ClickHouseArchive:
             client = await self._free.get()
             if client is not None:
                 await asyncio.to_thread(client.close)
+
+
+@cache
+def sql_of(question: str) -> str:
+    """The text of a named question, without comment lines."""
+    text = resources.files("streams.query").joinpath("sql", f"{question}.sql").read_text("utf-8")
+    return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("--"))
 
 
 def _conditions(which: EventFilter) -> tuple[list[str], dict[str, Any]]:

@@ -98,6 +98,10 @@ class MemoryArchive:
         rows = [row for row in rows if since_ns <= row["start"] * 10**6 < until_ns]
         return sorted(rows, key=lambda row: (row["start"], row["engine_id"]))
 
+    async def ask(self, question: str, parameters: Mapping[str, Any], **names: str) -> list[Record]:
+        """Refuses: what needs SQL needs ClickHouse."""
+        raise Refused(f"an archive in memory cannot answer {question!r}", "use ClickHouse")
+
     async def close(self) -> None:
         """Nothing to let go of."""
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from schemas.errors import SettingError, Unreachable
 from schemas.settings import Settings
@@ -187,11 +188,12 @@ async def test_errors_of_ours_are_problems_without_their_inside() -> None:
 
 
 async def test_the_openapi_document_names_every_path_and_no_script_comes_from_elsewhere() -> None:
+    app = make_app(make_live(SHOP), await make_archive(), LOCAL, dict)
+    routes = {route.path for route in app.routes if isinstance(route, APIRoute)}
     async with client(make_live(SHOP)) as api:
         document = (await api.get("/openapi.json")).json()
-        assert {"/api/v1/workspaces", "/api/v1/workspaces/{workspace}", "/api/v1/events", "/api/v1/events/live", "/healthz"} == set(
-            document["paths"]
-        )
+        assert set(document["paths"]) == routes
+        assert routes > {"/api/v1/workspaces", "/api/v1/workspaces/{workspace}", "/api/v1/events", "/api/v1/events/live", "/healthz"}
         problem_of(await api.get("/docs"), 404)
 
 

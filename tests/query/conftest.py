@@ -1,9 +1,14 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from uuid import uuid4
 
 import pytest
 
+from streams.query.archive import ClickHouseArchive
+from streams.sinks.clickhouse import Address
+from tests.query.story import told
 from tests.sinks.archives import Real, embedded_url, open_archive
 
 
@@ -13,3 +18,26 @@ async def chdb_archive(unique: str) -> AsyncIterator[Real]:
     real = open_archive(embedded_url(), unique)
     yield real
     await real.close()
+
+
+@pytest.fixture(scope="session")
+def filled() -> Iterator[Address]:
+    """An archive that holds the story of `tests/query/story.py`; nobody writes to it."""
+
+    async def fill() -> Real:
+        real = open_archive(embedded_url(), f"t{uuid4().hex[:10]}")
+        for block in told():
+            await real.write([block])
+        return real
+
+    real = asyncio.run(fill())
+    yield real.address
+    asyncio.run(real.close())
+
+
+@pytest.fixture
+async def story(filled: Address) -> AsyncIterator[ClickHouseArchive]:
+    """A reader of the filled archive."""
+    archive = ClickHouseArchive(filled)
+    yield archive
+    await archive.close()

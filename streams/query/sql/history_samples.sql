@@ -1,0 +1,64 @@
+-- A workspace's use in steps, from samples. A sample covers the interval that ends with its reading: what it counted is spread over
+-- the steps the interval meets, so that a step without a reading is covered all the same, and one that nobody saw is not there.
+-- A tick's value is the sum over its containers; a workspace on two engines adds means and bytes up, and shows the higher maximum.
+WITH
+    toInt64({step_ns:Int64}) AS step,
+    toInt64({until_ns:Int64}) AS until,
+    pieces AS (
+        SELECT
+            engine_id, tick_at, container_id, interval_ns, cpu_millipercent, memory_used_bytes,
+            toUnixTimestamp64Nano(read_at) AS ended,
+            arrayJoin(range(toUInt32(intDiv(ended - 1, step) - intDiv(ended - interval_ns, step) + 1))) AS number,
+            (intDiv(ended - interval_ns, step) + number) * step AS begin,
+            least(ended, begin + step) - greatest(ended - interval_ns, begin) AS overlap,
+            overlap / interval_ns AS share,
+            if(cpu_ns >= 0, cpu_ns * share, NULL) AS cpu,
+            if(memory_byte_seconds >= 0, memory_byte_seconds * share, NULL) AS held,
+            if(network_rx_counted_bytes >= 0, network_rx_counted_bytes * share, NULL) AS rx,
+            if(network_tx_counted_bytes >= 0, network_tx_counted_bytes * share, NULL) AS tx,
+            if(block_read_bytes >= 0, block_read_bytes * share, NULL) AS read,
+            if(block_write_bytes >= 0, block_write_bytes * share, NULL) AS written,
+            if(throttled_ns >= 0, throttled_ns * share, NULL) AS throttled
+        FROM {db}.samples_rows FINAL
+        WHERE workspace_id = {workspace_id:String}
+            -- An interval may reach into the range from behind its end; an hour is longer than any that is folded.
+            AND read_at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
+            AND read_at < fromUnixTimestamp64Nano(until + 3600000000000, 'UTC')
+            AND outcome IN ('folded', 'folded_late') AND interval_ns BETWEEN 1 AND 3600000000000
+    ),
+    ticks AS (
+        SELECT
+            begin, engine_id, tick_at, uniqExact(container_id) AS containers, max(overlap) AS covered, sum(overlap) AS observed,
+            sumOrNull(pieces.cpu) AS cpu, sumOrNull(pieces.held) AS held, sumOrNull(pieces.rx) AS rx, sumOrNull(pieces.tx) AS tx,
+            sumOrNull(pieces.read) AS read, sumOrNull(pieces.written) AS written, sumOrNull(pieces.throttled) AS throttled,
+            sumOrNullIf(cpu_millipercent, cpu_millipercent >= 0) AS cpu_then,
+            sumOrNullIf(memory_used_bytes, memory_used_bytes >= 0) AS used_then
+        FROM pieces WHERE begin >= {since_ns:Int64} AND begin < until
+        GROUP BY begin, engine_id, tick_at
+    ),
+    engines AS (
+        SELECT
+            begin, engine_id, max(containers) AS containers, sum(ticks.covered) AS covered, sum(ticks.observed) AS observed,
+            sumOrNull(ticks.cpu) AS cpu, sumOrNull(ticks.held) AS held, sumOrNull(ticks.rx) AS rx, sumOrNull(ticks.tx) AS tx,
+            sumOrNull(ticks.read) AS read, sumOrNull(ticks.written) AS written, sumOrNull(ticks.throttled) AS throttled,
+            max(cpu_then) AS cpu_most, max(used_then) AS used_most
+        FROM ticks GROUP BY begin, engine_id
+    )
+SELECT
+    begin AS begin_ns,
+    max(engines.covered) / 1e9 AS covered_seconds,
+    sum(engines.observed) / 1e9 AS observed_seconds,
+    sum(engines.containers) AS container_count,
+    sumOrNull(engines.cpu) / 1e9 AS cpu_core_seconds,
+    sumOrNull(engines.cpu / engines.covered) * 100 AS cpu_percent_mean,
+    max(cpu_most) / 1e3 AS cpu_percent_max,
+    sumOrNull(engines.held / engines.covered) * 1e9 AS memory_used_bytes_mean,
+    max(used_most) AS memory_used_bytes_max,
+    round(sumOrNull(engines.rx)) AS network_rx_bytes,
+    round(sumOrNull(engines.tx)) AS network_tx_bytes,
+    round(sumOrNull(engines.read)) AS block_read_bytes,
+    round(sumOrNull(engines.written)) AS block_write_bytes,
+    sumOrNull(engines.throttled) / 1e9 AS throttled_seconds
+FROM engines
+GROUP BY begin
+ORDER BY begin
