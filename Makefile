@@ -7,6 +7,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# Most tests wait for servers more than they compute: more of them at once than there are cores.
+JOBS ?= 3
 
 .PHONY: help up test ci lint format types imports compat bench dist lock platform engine26 clean
 
@@ -16,8 +18,8 @@ help: ## this list
 up: $(VENV)/run.stamp ## install what is missing and run everything: make up ARGS="--duration 60"
 	@$(BIN)/wst up $(ARGS)
 
-test: $(VENV)/dev.stamp ## run every test that can run here: make test ARGS="-m kafka"
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/dev.stamp ## run every test that can run here: make test ARGS="-m kafka"; JOBS=1: one after the other
+	@$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),--numprocesses=$(JOBS) --dist=loadgroup --no-loadscope-reorder) $(ARGS)
 
 ci: lint types imports compat test ## what CI runs
 

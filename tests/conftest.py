@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Generator, Iterator
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -45,6 +46,18 @@ def pytest_runtest_makereport(
             if isinstance(server, ServerProcess):
                 report.sections.append((f"end of the log of {name}", server.log_tail()))
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """In a parallel run the processes collect, and this one tells what they left out: all of them the same."""
+    node.config.stash[groups.LEFT_OUT] = getattr(node, "workeroutput", {}).get("left_out", {})
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output["left_out"] = session.config.stash.get(groups.LEFT_OUT, {})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

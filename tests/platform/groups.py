@@ -14,6 +14,7 @@ import pytest
 
 from tests.compose import image, proxy, tools
 from tests.platform import clickhouse_http, engine, kafka
+from tests.platform.process import ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +94,22 @@ class LeftOut(pytest.StashKey[dict[str, tuple[int, str]]]):
 LEFT_OUT = LeftOut()
 
 
+#: Parts that take so long to make that one process of a parallel run makes them for all.
+_MADE_ONCE = ("image", "proxy")
+
+
 def assign(items: list[pytest.Item]) -> None:
-    """Mark each test with the groups of the fixtures it uses, and put quick groups first."""
+    """Mark each test with the groups of the fixtures it uses, and put quick groups first.
+
+    In a parallel run the tests of a file, and those of a part that is made once, stay in one process.
+    """
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
         for group in GROUPS:
             if used & group.fixtures and item.get_closest_marker(group.name) is None:
                 item.add_marker(group.name)
+        once = next((name for name in _MADE_ONCE if item.get_closest_marker(name)), None)
+        item.add_marker(pytest.mark.xdist_group(once or item.path.relative_to(ROOT).as_posix()))
     items.sort(key=_slowest_group)
 
 
