@@ -20,6 +20,7 @@ from typing import TypeVar
 
 from schemas.codec import Record, codec
 from schemas.counters import COLUMNS, pack
+from schemas.tick_decoder import decode_tick
 from schemas.usage_encoder import encode_samples
 from streams.core.facts import Position
 from streams.core.usage import UsageState, fold_tick, initial
@@ -128,9 +129,9 @@ class Run:
 
     def tick(self, ticks: list[bytes], *, cold: bool) -> None:
         """Folds the ticks of one instant; cold: values are read before and written after each."""
-        tick_codec, usage_codec = codec("stats_tick"), codec("usage")
+        usage_codec = codec("usage")
         timed = self._timed
-        decoded = timed("decode", lambda: [tick_codec.decode(data) for data in ticks])
+        decoded = timed("decode", lambda: [decode_tick(data) for data in ticks])
         states = timed("value read", lambda: [self._value(tick["workspace_id"]) for tick in decoded])
         first = self.offset
         outputs = timed(

@@ -34,28 +34,22 @@ def encode_samples(record: Mapping[str, Any]) -> bytes:
     """
     samples = record["samples"]
     parts = [
-        _CODEC.header,
-        _KIND,
-        _text(record["workspace_id"]),
-        _text(record["workspace_name"]),
-        _text(record["engine_id"]),
-        _text(record["engine_name"]),
+        _HEAD,
+        _texts(record["workspace_id"], record["workspace_name"], record["engine_id"], record["engine_name"]),
         _small(record["generation"]),
         _labels(record["labels"]) if record["labels"] else _EMPTY,
         _small(record["epoch"]),
         _small(record["partition"]),
         _long(record["offset"]),
-        _long(record["tick_at_ns"]),
+        _small(record["tick_at_ns"]),
         _small(record["part"]),
     ]
     if samples:
         parts.append(_small(len(samples)))
         for sample in samples:
             derived = sample["derived"]
-            parts += (
-                _text(sample["container_id"]), _text(sample["container_name"]), _text(sample["service"]), _text(sample["outcome"]),
-                _small(len(derived)), derived,
-            )  # fmt: skip
+            who = _texts(sample["container_id"], sample["container_name"], sample["service"], sample["outcome"])
+            parts += (who, _small(len(derived)), derived)
     parts += (_EMPTY, _EMPTY, _small(record["host_memory_bytes"]))
     return b"".join(parts)
 
@@ -71,11 +65,16 @@ def _long(value: int) -> bytes:
     return bytes(out)
 
 
-#: For numbers that come again: lengths, counts, epochs, a host's memory.
+#: For numbers that come again: lengths, counts, epochs, a host's memory, the instant that all ticks of one share.
 _small = lru_cache(maxsize=1 << 12)(_long)
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def _texts(*texts: str) -> bytes:
+    """What comes together again and again: whose record it is, or which container's sample, with its outcome."""
+    return b"".join(map(_text, texts))
+
+
 def _text(text: str) -> bytes:
     data = text.encode()
     return _long(len(data)) + data
@@ -86,4 +85,5 @@ def _labels(labels: Mapping[str, str]) -> bytes:
     return b"".join([_long(len(labels)), *(_text(part) for pair in labels.items() for part in pair), _EMPTY])
 
 
-_KIND: Final = _long(next(field for field in _CODEC.schema["fields"] if field["name"] == "kind")["type"]["symbols"].index("samples"))
+_SAMPLES: Final = next(field for field in _CODEC.schema["fields"] if field["name"] == "kind")["type"]["symbols"].index("samples")
+_HEAD: Final = _CODEC.header + _long(_SAMPLES)

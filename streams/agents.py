@@ -8,7 +8,8 @@ from typing import Any, Final
 from schemas import topics
 from schemas.codec import Undecodable, codec
 from schemas.identity import observation_fact_id
-from schemas.publish import Record, make_record
+from schemas.publish import Record, RecordMaker
+from schemas.tick_decoder import decode_tick
 from schemas.topics import MAX_RECORD_BYTES, Topic
 from schemas.usage_encoder import encode_samples
 from streams.core import changes, usage
@@ -28,7 +29,6 @@ from streams.query.state_view import StateView
 
 _FACT: Final = codec(topics.DOCKER_EVENTS.subject)
 _SNAPSHOT: Final = codec(topics.DOCKER_SNAPSHOTS.subject)
-_TICK: Final = codec(topics.DOCKER_STATS.subject)
 
 #: What is written so often that it has an encoder of its own.
 _FASTER: Final = {(topics.WORKSPACE_USAGE.name, "samples"): encode_samples}
@@ -36,13 +36,13 @@ _FASTER: Final = {(topics.WORKSPACE_USAGE.name, "samples"): encode_samples}
 Send = Callable[[Record], None]
 
 
-def decode_keyed(of: Any, record: Input, field: str) -> dict[str, Any]:
+def decode_keyed(decode: Callable[[bytes | None], dict[str, Any]], record: Input, field: str) -> dict[str, Any]:
     """Decodes a record and insists that its key is what it says it is about.
 
     Raises:
         Undecodable, InvalidMessage: the input's fault.
     """
-    found: dict[str, Any] = of.decode(record.value)
+    found = decode(record.value)
     check_key(record.key, found[field])
     return found
 
@@ -54,11 +54,15 @@ class Writer:
         self.prefix = prefix
         self._send = send
         self._refused = refused
+        self._makers: dict[tuple[str, str], RecordMaker] = {}
 
     def write(self, topic: Topic, key: str, value: Mapping[str, Any], kind: str, record_id: str, cause: Input) -> None:
         """Encodes and sends one output."""
-        encode = _FASTER.get((topic.name, kind))
-        record = make_record(topic, self.prefix, key, value, kind=kind, record_id=record_id, timestamp_ms=cause.timestamp_ms, encode=encode)
+        maker = self._makers.get((topic.name, kind))
+        if maker is None:  # kinds are symbols of our own schemas: few
+            maker = RecordMaker(topic, self.prefix, kind, _FASTER.get((topic.name, kind)))
+            self._makers[topic.name, kind] = maker
+        record = maker.make(key, value, record_id, cause.timestamp_ms)
         if record.size > MAX_RECORD_BYTES:
             self._refused.refuse(
                 cause, "too_large", f"what follows for {topic.name} has {record.size:,} bytes, more than {MAX_RECORD_BYTES:,}"
@@ -99,7 +103,7 @@ class StateAgent:
     def fold(self, record: Input) -> None:
         """Folds one fact."""
         try:
-            fact = parse_fact(decode_keyed(_FACT, record, "workspace_id"))
+            fact = parse_fact(decode_keyed(_FACT.decode, record, "workspace_id"))
         except (Undecodable, InvalidMessage) as error:
             self._refused.refuse(record, error.code, error.reason)
             return
@@ -150,7 +154,7 @@ class ReconcileAgent:
     def fold(self, record: Input) -> None:
         """Takes one part of a listing; the last one that was missing makes it whole."""
         try:
-            part = decode_keyed(_SNAPSHOT, record, "engine_id")
+            part = decode_keyed(_SNAPSHOT.decode, record, "engine_id")
             self._take(record, part)
         except (Undecodable, InvalidMessage) as error:
             self._refused.refuse(record, error.code, error.reason)
@@ -239,7 +243,7 @@ class UsageAgent:
         """Folds one tick."""
         partition, key = record.position.partition, record.key or b""
         try:
-            tick = decode_keyed(_TICK, record, "workspace_id")
+            tick = decode_keyed(decode_tick, record, "workspace_id")
             state = self._table.get(partition, key) or usage.initial(tick["workspace_id"])
             state, outputs = fold_tick(state, tick, record.position, record.timestamp_ms)
         except (Undecodable, InvalidMessage) as error:

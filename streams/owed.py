@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final
 
 #: Keys looked at a record: finding out anew after a start is spread over the records that follow.
@@ -29,11 +29,10 @@ class Owed:
         self._waiting.add(key)
         heapq.heappush(self._heap, (at_ms, key))
 
-    def due(self, now_ms: int) -> Iterator[bytes]:
+    def due(self, now_ms: int) -> list[bytes]:
         """A few keys whose time has come; each waits no more until it is remembered again."""
-        for _ in range(_AT_ONCE):
-            if not self._heap or self._heap[0][0] > now_ms:
-                return
-            _, key = heapq.heappop(self._heap)
-            self._waiting.discard(key)
-            yield key
+        found: list[bytes] = []
+        while self._heap and self._heap[0][0] <= now_ms and len(found) < _AT_ONCE:
+            found.append(heapq.heappop(self._heap)[1])
+        self._waiting.difference_update(found)
+        return found

@@ -62,8 +62,6 @@ class Positions:
 
     def inputs(self, batch: Batch) -> Iterator[tuple[int, Input]]:
         """The batch's records with their offsets on the broker."""
+        topic, of = batch.tp.topic, self.of
         for record in batch.records:
-            yield (
-                record.offset,
-                Input(batch.tp.topic, self.of(record), record.key, record.value, record.headers, record.timestamp),
-            )
+            yield record.offset, Input(topic, of(record), record.key, record.value, record.headers, record.timestamp)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import socket
@@ -126,7 +125,7 @@ def test_a_producer_whose_engine_has_the_name_of_another_live_one_is_refused_and
     journal = tmp_path / "journal.sqlite"
     empty = control_record("wst.", "*", "interval", {"name": "sync", "interval_ms": 500}, time.time_ns())
     value = codec("control").encode(codec("control").decode(empty.value) | {"interval": None})
-    Journal(journal, 4).append([dataclasses.replace(empty, value=value)])
+    Journal(journal, 4).append([empty._replace(value=value)])
     first = command("producer", data=tmp_path / "a", WST_ENGINES=scripted.url, WST_ENGINE_NAME="laptop", WST_JOURNAL=str(journal))
     watches(first)
     wait_until(lambda: scripted.calls["list"] > 0, "a listing")

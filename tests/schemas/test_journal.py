@@ -7,7 +7,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -79,7 +78,7 @@ def test_two_writers_killed_in_the_middle_leave_whole_batches_and_lose_nothing_t
 
 def test_a_number_is_never_used_again_after_pruning(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite", 4)
-    journal.append([replace(record(number), key=b"one key") for number in range(5)])
+    journal.append([record(number)._replace(key=b"one key") for number in range(5)])
     partition = partition_of(b"one key", 4)
     assert journal.prune("wst.docker.events", partition, before_seq=6, before_ms=3) == 3
     assert journal.prune("wst.docker.events", (partition + 1) % 4, before_seq=6, before_ms=100) == 0
