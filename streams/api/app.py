@@ -6,7 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from streams.api import problems, routes_events, routes_health, routes_history, routes_workspaces
+from streams.api import problems, routes_events, routes_health, routes_history, routes_query, routes_workspaces
 from streams.api.guard import Guard, GuardMiddleware
 from streams.api.live import Live
 from streams.api.site import Health, Site
@@ -16,6 +16,7 @@ _AREAS: Final = (
     routes_workspaces.add,
     routes_events.add,
     routes_history.add,
+    routes_query.add,
     routes_health.add,
 )
 

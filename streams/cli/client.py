@@ -44,16 +44,26 @@ class Api:
             Refused: the answer is no, and says why.
             SettingError: the question makes no sense.
         """
+        answer = self._ask(path, params)
+        if answer.is_success or (also_when_unwell and answer.headers.get("content-type") == "application/json"):
+            return _json(answer, self.url)
+        raise _problem(answer, self.url)
+
+    def get_bytes(self, path: str, params: Params | None = None) -> bytes:
+        """What is at a path, as it is; raises as `get` does."""
+        answer = self._ask(path, params)
+        if answer.is_success:
+            return answer.content
+        raise _problem(answer, self.url)
+
+    def _ask(self, path: str, params: Params | None) -> httpx.Response:
         try:
-            answer = self._client.get(path, params=dict(params or {}))
+            return self._client.get(path, params=dict(params or {}))
         except httpx.InvalidURL as error:
             raise SettingError(f"WST_API = {self.url[:80]!r} is no address", str(error)) from error
         except httpx.HTTPError as error:
             why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise Unreachable(f"no API answers at {self.url} ({why})", "start `wst up` or `wst api`, or set WST_API") from error
-        if answer.is_success or (also_when_unwell and answer.headers.get("content-type") == "application/json"):
-            return _json(answer, self.url)
-        raise _problem(answer, self.url)
 
     def close(self) -> None:
         """Lets go of the connection."""

@@ -19,6 +19,7 @@ from clickhouse_connect.driver import Client
 from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
+from streams.query.free import FreeQueries
 from streams.query.present import time_text
 from streams.sinks.clickhouse import Address, connect, explained
 
@@ -111,6 +112,9 @@ class Archive(Protocol):
             names: identifiers put into the question's text, never from outside.
         """
 
+    async def query(self, sql: str, form: str) -> bytes:
+        """The answer to a stranger's SQL (`streams/query/free.py`): read only, within limits."""
+
     async def close(self) -> None:
         """Lets go of the connections."""
 
@@ -129,6 +133,7 @@ class ClickHouseArchive:
         for _ in range(clients):
             self._free.put_nowait(None)
         self._clients = clients
+        self._free_queries = FreeQueries(address, opened=opened)
 
     async def states(self) -> list[Record]:
         """Latest State record of every workspace that was not forgotten, by id."""
@@ -195,6 +200,10 @@ class ClickHouseArchive:
             for column, scale in zip(result.result_columns, scales, strict=True)
         ]
         return [dict(zip(result.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
+
+    async def query(self, sql: str, form: str) -> bytes:
+        """The answer to a stranger's SQL: read only, within limits, on clients of its own."""
+        return await self._free_queries.run(sql, form)
 
     async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""
