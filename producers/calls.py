@@ -28,12 +28,16 @@ class Calls:
 
     Args:
         max_retries: further attempts after a failed one.
+
+    Attributes:
+        answers: signs of life of the engine so far: answers and, counted by its loops, events and samples.
     """
 
     def __init__(self, engine: Engine, counts: Counts, max_retries: int) -> None:
         self.engine = engine
         self._counts = counts
         self._max_retries = max_retries
+        self.answers = 0
         self._threads = ThreadPoolExecutor(4, thread_name_prefix="engine-call")
 
     async def info(self) -> Json:
@@ -53,13 +57,16 @@ class Calls:
         for attempt in range(attempts + 1):
             self._counts.add(f"calls.{name}")
             try:
-                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+                answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
             except EngineError:
                 if attempt == attempts:
                     self._counts.add(f"failures.{name}")
                     raise
                 self._counts.add("retries")
                 await asyncio.sleep(backoff_s(attempt))
+            else:
+                self.answers += 1
+                return answer
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def close(self) -> None:

@@ -122,6 +122,7 @@ class EventLoop:
 
     async def _records(self, raw: object) -> list[Record]:
         shared = self._shared
+        shared.calls.answers += 1
         identity = _raw_identity(raw)
         if identity in self._heard:
             # The ring still has what was heard last, so nothing fell out of it in between.

@@ -115,30 +115,44 @@ def snapshot_records(origin: Origin, at: At, header: Json, entries: Sequence[Jso
         at: `time_ns` is the engine's time taken before the listing.
         header: the fields of Snapshot that describe the sync.
     """
-    snapshot_id = fact_id("snapshot", origin.engine_id, at.generation, at.time_ns, origin.producer_id, at.recorded_at_ns)
     parts = parts_of(entries)
-    common = {
-        "snapshot_id": snapshot_id,
+    common = _of_snapshot(origin, at) | header | {"parts": len(parts)}
+    return [_snapshot(origin, common | {"part": number, "containers": part}) for number, part in enumerate(parts)]
+
+
+def no_listing_record(origin: Origin, at: At, outcome: str, why: Json) -> Record:
+    """Why there is no listing: it goes the way of listings, so that both have one order.
+
+    Args:
+        outcome: symbol of the schema's enum SyncOutcome.
+        why: the fields of Snapshot that say it.
+    """
+    never_whole = {"part": 0, "parts": 2, "containers": []}
+    return _snapshot(origin, _of_snapshot(origin, at) | why | {"outcome": outcome} | never_whole)
+
+
+def _of_snapshot(origin: Origin, at: At) -> Json:
+    return {
+        "snapshot_id": fact_id("snapshot", origin.engine_id, at.generation, at.time_ns, origin.producer_id, at.recorded_at_ns),
         "engine_id": origin.engine_id,
         "engine_name": origin.engine_name,
         "producer_id": origin.producer_id,
         "generation": at.generation,
         "listed_at_ns": at.time_ns,
         "recorded_at_ns": at.recorded_at_ns,
-        "parts": len(parts),
     }
-    return [
-        make_record(
-            topics.DOCKER_SNAPSHOTS,
-            origin.prefix,
-            origin.engine_id,
-            common | header | {"part": number, "containers": part},
-            kind="snapshot",
-            record_id=f"{snapshot_id}.{number}",
-            timestamp_ms=at.recorded_at_ns // 1_000_000,
-        )
-        for number, part in enumerate(parts)
-    ]
+
+
+def _snapshot(origin: Origin, value: Json) -> Record:
+    return make_record(
+        topics.DOCKER_SNAPSHOTS,
+        origin.prefix,
+        origin.engine_id,
+        value,
+        kind="snapshot",
+        record_id=f"{value['snapshot_id']}.{value['part']}",
+        timestamp_ms=value["recorded_at_ns"] // 1_000_000,
+    )
 
 
 def tick_records(origin: Origin, at: At, header: Json, who: Who, workspace_name: str, samples: Sequence[Json]) -> list[Record]:

@@ -15,7 +15,7 @@ from typing import Final
 from producers.engine import EngineError
 from producers.engine_json import InvalidMessage, Json, small, text, time_ns, whole
 from producers.events import EventLoop
-from producers.facts import At, snapshot_records
+from producers.facts import At, no_listing_record, snapshot_records
 from producers.record import Details, Seen, Skip, inspected, listed
 from producers.shared import Shared
 
@@ -70,6 +70,7 @@ class SyncLoop:
         self._first = asyncio.Event()
         self._failures = 0
         self._failing = False
+        self._answers = 0
         self._watched_since_ns = shared.store.watched_since(shared.origin.engine_id)
 
     def want(self, wanted: Wanted) -> None:
@@ -113,8 +114,9 @@ class SyncLoop:
             return
 
     async def _guarded(self, wanted: Wanted, events: EventLoop) -> None:
-        """One sync; a failed one is told by the next listing's `failures`, and the loop goes on."""
+        """One sync; a failed one is told in its place and by the next listing's `failures`, and the loop goes on."""
         name = self._shared.origin.engine_name
+        retries = self._shared.counts.total["retries"]
         try:
             await self._sync(wanted, events)
         except EngineError as error:
@@ -123,10 +125,30 @@ class SyncLoop:
                 _log.error("engine %s: a sync failed after all retries (%s); trying again every %gs", name, error, self.interval_s)
             self._failing = True
             events.reconnect()
+            await self._tell_failure(error, wanted, self._shared.counts.total["retries"] - retries)
         else:
             if self._failing:
                 _log.info("engine %s: syncs succeed again", name)
             self._failing = False
+
+    async def _tell_failure(self, error: EngineError, wanted: Wanted, retries: int) -> None:
+        """Says in the listing's place why there is none, and whether the engine showed any other sign of life."""
+        shared = self._shared
+        answered = shared.calls.answers > self._answers
+        self._answers = shared.calls.answers
+        why = {
+            "cause": wanted.cause,
+            "request_id": wanted.request_id,
+            "sync_interval_ms": round(self.interval_s * 1000),
+            "failures": self._failures,
+            "error": str(error)[:500],
+            "error_code": "sync_failed" if answered else "engine_unreachable",
+            "retry_count": retries,
+            "answered": answered,
+        }
+        async with shared.order:
+            now_ns = shared.now_ns()
+            await shared.outlet.publish([no_listing_record(shared.origin, At(shared.clock.generation, now_ns, now_ns), "failed", why)])
 
     async def _sync(self, wanted: Wanted, events: EventLoop) -> None:
         shared = self._shared
@@ -160,6 +182,7 @@ class SyncLoop:
             at = At(shared.clock.generation, listed_at_ns, shared.now_ns())
             await shared.outlet.publish(snapshot_records(shared.origin, at, header, entries))
             self._failures = 0
+            self._answers = shared.calls.answers
             events.listed(listed_at_ns)
             self._first.set()
             shared.counts.add("syncs")

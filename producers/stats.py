@@ -91,6 +91,7 @@ class StatsLoop:
                 failures += 1
             elif answer is not None:
                 await self._sample(container_id, answer, by_workspace)
+        shared.calls.answers += len(answers) - failures
         self._tell(failures, len(ids))
         header = self._syncs.host | {"interval_ms": round(self.interval_s * self._speed * 1000)}
         at = At(shared.clock.generation, tick_at_ns, shared.now_ns())

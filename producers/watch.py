@@ -15,7 +15,7 @@ from producers.counts import Counts
 from producers.engine import Engine
 from producers.engine_json import Json
 from producers.events import EventLoop
-from producers.facts import Origin
+from producers.facts import At, Origin, no_listing_record
 from producers.identity import Policy
 from producers.publisher import Outlet
 from producers.record import Rules
@@ -73,6 +73,7 @@ class EngineWatch:
         self._live = self._ran = False
         self._others: dict[tuple[str, str], Json] = {}
         self._answered: set[str] = set()
+        self._refusal: Json | None = None
 
     async def run(self) -> None:
         """Watches until cancelled."""
@@ -101,7 +102,11 @@ class EngineWatch:
             await asyncio.sleep(_ALIVE_EVERY_S)
 
     async def say_goodbye(self) -> None:
-        """Tells a successor that it need not wait."""
+        """Tells a successor that it need not wait, and everyone if it was refused."""
+        if self._refusal is not None:
+            shared = self.shared
+            at = At(shared.clock.generation, shared.now_ns(), shared.now_ns())
+            await shared.outlet.publish([no_listing_record(shared.origin, at, "refused", self._refusal)])
         if self._ran:
             await self._say_alive(0)
 
@@ -171,6 +176,13 @@ class EngineWatch:
             tried = "tried to watch it too" if same_engine else "has another engine of that name: it needs another WST_ENGINE_NAME"
             _log.warning("engine %s: another producer (on %s) %s", name, section["host"], tried)
             return
+        code = "duplicate_engine_id" if same_engine else "duplicate_engine_name"
+        said = f"two live producers for the engine {name}" if same_engine else f"two live engines are called {name}"
+        self._refusal = {
+            "error": f"{said}: the one on {socket.gethostname()} was refused, as another runs on {section['host']}",
+            "error_code": code,
+            "sync_interval_ms": round(self.syncs.interval_s * 1000),
+        }
         if not same_engine:
             raise Refused(
                 f"another producer (on {section['host']}) has an engine called {name} already", "give this one another WST_ENGINE_NAME"

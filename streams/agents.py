@@ -7,7 +7,6 @@ from typing import Any, Final
 
 from schemas import topics
 from schemas.codec import Undecodable, codec
-from schemas.identity import observation_fact_id
 from schemas.publish import Record, RecordMaker
 from schemas.tick_decoder import decode_tick
 from schemas.topics import MAX_RECORD_BYTES, Topic
@@ -16,19 +15,16 @@ from streams.core import changes, usage
 from streams.core import workspace as state_fold
 from streams.core.facts import Position, parse_fact
 from streams.core.invalid import InvalidMessage
-from streams.core.reconcile import reconcile
 from streams.core.state import UNSEEN
 from streams.core.usage import UsageState, fold_tick, owed_at_ms, publish_owed
 from streams.core.workspace import WorkspaceState
 from streams.dead_letters import DeadLetters
-from streams.engine_rows import EngineRow
 from streams.keys import check_key
 from streams.lane import Input, Table
 from streams.owed import Owed
 from streams.query.state_view import StateView
 
 _FACT: Final = codec(topics.DOCKER_EVENTS.subject)
-_SNAPSHOT: Final = codec(topics.DOCKER_SNAPSHOTS.subject)
 
 #: What is written so often that it has an encoder of its own.
 _FASTER: Final = {(topics.WORKSPACE_USAGE.name, "samples"): encode_samples}
@@ -137,93 +133,6 @@ class StateAgent:
 
 def _position(state: WorkspaceState) -> Position:
     return Position(state.epoch, state.partition, state.offset)
-
-
-class ReconcileAgent:
-    """docker.snapshots → observations into docker.events, and sync_start and sync_complete, numbered per engine."""
-
-    def __init__(self, table: Table[EngineRow], writer: Writer, refused: DeadLetters, view: StateView) -> None:
-        self._table = table
-        self._writer = writer
-        self._refused = refused
-        self._view = view
-
-    def begin(self, partition: int) -> None:
-        """Nothing is kept beside the table."""
-
-    def fold(self, record: Input) -> None:
-        """Takes one part of a listing; the last one that was missing makes it whole."""
-        try:
-            part = decode_keyed(_SNAPSHOT.decode, record, "engine_id")
-            self._take(record, part)
-        except (Undecodable, InvalidMessage) as error:
-            self._refused.refuse(record, error.code, error.reason)
-            return
-        self._refused.accept()
-
-    def finish(self) -> None:
-        """Everything was said in `fold`."""
-
-    def _take(self, record: Input, part: Mapping[str, Any]) -> None:
-        epoch, partition, offset = record.position
-        key = record.key or b""
-        row = self._table.get(partition, key) or EngineRow()
-        if (epoch, offset) <= (row.epoch, row.offset):
-            return
-        row.epoch, row.offset = epoch, offset
-        self._table.put(partition, key, row)
-        if part["snapshot_id"] == row.listing and row.whole:
-            return  # published twice
-        if part["snapshot_id"] != row.listing:
-            row.listing, row.whole, row.parts = part["snapshot_id"], False, {}
-            self._tell(row, "sync_start", part, record, part["listed_at_ns"], f"The sync of {part['engine_name']} began.")
-        row.parts[part["part"]] = record.value or b""
-        if len(row.parts) >= part["parts"]:
-            self._reconcile(row, part, record)
-
-    def _reconcile(self, row: EngineRow, part: Mapping[str, Any], record: Input) -> None:
-        parts = [part] if len(row.parts) == 1 else [_SNAPSHOT.decode(raw) for raw in row.parts.values()]
-        row.whole, row.parts = True, {}
-        found = reconcile(parts, self._view.states_of(part["engine_id"]), observation_fact_id)
-        for fact in found.facts:
-            self._writer.write(topics.DOCKER_EVENTS, fact["workspace_id"], fact, fact["kind"], fact["id"], record)
-        failures = sum(each["failures"] for each in parts)
-        counts = {
-            "workspace_count": found.workspaces, "container_count": found.containers, "success_count": found.workspaces,
-            "error_count": failures, "duration_ms": max(each["duration_ms"] for each in parts), "corrections": found.corrections,
-        }  # fmt: skip
-        said = f"The sync of {part['engine_name']} saw {found.containers} containers in {found.workspaces} workspaces"
-        said += f" and repaired {found.corrections}." if found.corrections else "."
-        self._tell(row, "sync_complete", part, record, part["recorded_at_ns"], said, counts)
-
-    def _tell(
-        self,
-        row: EngineRow,
-        kind: str,
-        part: Mapping[str, Any],
-        record: Input,
-        at_ns: int,
-        said: str,
-        counts: Mapping[str, int] | None = None,
-    ) -> None:
-        row.seq += 1
-        engine_id: str = part["engine_id"]
-        epoch, partition, offset = record.position
-        event = {
-            "type": kind,
-            "id": f"engine.{epoch}.{row.seq}.{engine_id}",
-            "stream": "engine",
-            "seq": row.seq,
-            "workspace_id": None,
-            "engine_id": engine_id,
-            "timestamp_ns": at_ns,
-            "message": said,
-            "cause": {"topic": record.topic, "epoch": epoch, "partition": partition, "offset": offset},
-            "sync": {
-                "sync_id": part["snapshot_id"], "engine": part["engine_name"], "request_id": part["request_id"], **(counts or {}),
-            },
-        }  # fmt: skip
-        self._writer.write(topics.WORKSPACE_CHANGES, engine_id, event, kind, str(event["id"]), record)
 
 
 class UsageAgent:

@@ -19,11 +19,13 @@ from schemas.journal import Journal
 from schemas.kafka import client_arguments
 from schemas.publish import Record
 from schemas.settings import Settings
-from streams.agents import ReconcileAgent, StateAgent, UsageAgent, Writer
+from streams.agents import StateAgent, UsageAgent, Writer
 from streams.dead_letters import DeadLetters
 from streams.lane import Checkpoint, LaneApp, LaneSettings, Wire
 from streams.lane.durability import Copy
 from streams.query.state_view import StateView
+from streams.reconcile_agent import ReconcileAgent
+from streams.silence import Silence
 from streams.state_follower import StateFollower
 from streams.topology import STATE_APP, USAGE_APP, AppPlan, engines_table, usage_table, workspaces_table
 
@@ -130,8 +132,9 @@ def state_app(settings: Settings, lane: LaneSettings) -> LaneApp:
     state = StateAgent(workspaces, Writer(prefix, app.outputs.send, refused), refused, view if embedded else None)
     app.reads(topics.DOCKER_EVENTS.full(prefix), state, workspaces)
     refused = DeadLetters("reconcile", prefix, app.outputs.send)
-    reconcile = ReconcileAgent(engines, Writer(prefix, app.outputs.send, refused), refused, view)
-    app.reads(topics.DOCKER_SNAPSHOTS.full(prefix), reconcile, engines)
+    silence = Silence(engines, prefix, app.outputs.send, view)
+    reconcile = ReconcileAgent(engines, Writer(prefix, app.outputs.send, refused), refused, view, silence)
+    app.reads(topics.DOCKER_SNAPSHOTS.full(prefix), reconcile, engines, silence.tick)
     if not embedded:
         app.before_start(StateFollower(settings, view).start)
     return app

@@ -40,6 +40,8 @@ def _look(settings: Settings) -> Iterator[Finding]:
     cluster = not embedded and bool(settings.model_fields_set & {"brokers", "clickhouse_url"})
     yield from checks.misspelt()
     yield from checks.api(health, settings.api)
+    if not isinstance(health, WstError):
+        yield from _said_of_engines(settings)
     tree = checks.tree_here(health)
     if tree is not None:
         # What the running tree has, whatever this shell's settings would lead to.
@@ -57,6 +59,24 @@ def _look(settings: Settings) -> Iterator[Finding]:
     except WstError:
         return  # said by `cluster` already
     yield from checks.producers(records, checks.now_ns())
+
+
+def _said_of_engines(settings: Settings) -> Iterator[Finding]:
+    from schemas.errors import WstError
+    from streams.cli import engine_checks
+    from streams.cli.client import Api, Params
+
+    api = Api(settings)
+    asked: Params = {"type": ["error", "recovery"], "newest_first": True, "limit": 1_000}
+    try:
+        lately = api.get("/api/v1/events", {**asked, "since": engine_checks.LOOK_BACK})["events"]
+        this_hour = api.get("/api/v1/events", {**asked, "since": engine_checks.TWICE_LOOK_BACK})["events"]
+    except WstError:
+        return  # an archive that is away is said of the sink
+    finally:
+        api.close()
+    yield from engine_checks.engines(lately)
+    yield from engine_checks.twice(this_hour)
 
 
 def _health(settings: Settings) -> Mapping[str, Any] | WstError:

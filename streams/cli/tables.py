@@ -91,6 +91,7 @@ def workspace(state: Json) -> Table:
         "status": shown(f"{state['status']} since {local(state['status_since'])} ({age(state['status_since'])})"),
         "condition": shown(state["condition"] + (" (stale)" if state["stale"] else ""), _STYLES.get(state["condition"], "")),
         "why": shown(state["reason"]),
+        "idle": Text(f"nobody has used it since {local(state['idle_since'])}" if state.get("idle_since") else ""),
         "last error": shown(state["last_error"]),
         "containers": Text(f"{state['running']} of {state['total']} running"),
         "cpu": Text(percent(metrics.get("cpu_percent"))),

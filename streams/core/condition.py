@@ -6,10 +6,20 @@ from streams.core.problems import BY_CODE, SEVERITY
 from streams.core.state import ARCHIVED, EXITED, REMOVED, RUNNING, Container, WorkspaceState
 
 
+def silent_engines(state: WorkspaceState) -> list[str]:
+    """Ids of its engines that are silent, also of those that no longer have anything of it."""
+    return sorted(engine_id for engine_id, engine in state.engines.items() if engine.silent_since_ns)
+
+
 def is_stale(state: WorkspaceState) -> bool:
     """An engine of its containers is silent: the state is what was last known."""
-    silent = {engine_id for engine_id, engine in state.engines.items() if engine.silent_since_ns}
+    silent = silent_engines(state)
     return bool(silent) and any(c.engine_id in silent and c.state != REMOVED for c in state.containers.values())
+
+
+def sync_attempts(state: WorkspaceState) -> int:
+    """Failed syncs since the last good one, of the engine that fails most."""
+    return max((engine.sync_attempts for engine in state.engines.values()), default=0)
 
 
 def meant_to_run(container: Container) -> bool:
@@ -66,4 +76,4 @@ def reason(state: WorkspaceState, how: str) -> str:
         down = sorted(c.name for c in state.containers.values() if meant_to_run(c) and c.state != RUNNING)
         more = f" and {len(down) - 3} more" if len(down) > 3 else ""
         return f"{', '.join(down[:3])}{more} should run; {state.status_reason}"
-    return state.status_reason
+    return f"{state.status_reason}, but nobody uses it" if state.idle_since_ns else state.status_reason

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from streams.core.condition import condition, is_stale, main_container, reason
+from streams.core.condition import condition, is_stale, main_container, reason, silent_engines, sync_attempts
 from streams.core.invalid import InvalidMessage
 from streams.core.state import REMOVED, UNSEEN, Container, Engine, WorkspaceState
 
@@ -28,11 +28,11 @@ _CONTAINER_KEYS: Final = {
     "started_at_ns": "st", "finished_at_ns": "ft", "incident": "in", "crashes": "cr", "problem": "p", "problem_since_ns": "pt",
     "generation": "g", "time_ns": "t", "run_ns": "rt", "details_generation": "dg", "details_ns": "dt", "recent": "r",
 }  # fmt: skip
-_ENGINE_KEYS: Final = {"name": "n", "generation": "g", "time_ns": "t", "silent_since_ns": "z"}
+_ENGINE_KEYS: Final = {"name": "n", "generation": "g", "time_ns": "t", "silent_since_ns": "z", "sync_attempts": "a"}
 _WORKSPACE_KEYS: Final = {
     "workspace_id": "i", "name": "n", "named": "nd", "ephemeral": "ep", "status": "s", "status_since_ns": "st", "status_reason": "sr",
     "seq": "q", "running": "r", "last_updated_ns": "u", "last_sync_ns": "y", "last_error": "le", "last_error_at_ns": "lt",
-    "error_count": "ec", "last_activity_ns": "a", "labels": "l", "commands": "k", "problems": "p",
+    "error_count": "ec", "last_activity_ns": "a", "idle_since_ns": "is", "labels": "l", "commands": "k", "problems": "p",
     "epoch": "oe", "partition": "op", "offset": "oo",
 }  # fmt: skip
 _PACKED_ID: Final = "j"
@@ -174,7 +174,7 @@ def to_record(state: WorkspaceState) -> dict[str, Any] | None:
         "seq": state.seq,
         "last_updated_ns": state.last_updated_ns,
         "last_sync_ns": state.last_sync_ns or None,
-        "sync_attempts": 0,
+        "sync_attempts": sync_attempts(state),
         "last_error": state.last_error,
         "last_error_at_ns": state.last_error_at_ns or None,
         "error_count": state.error_count,
@@ -183,6 +183,8 @@ def to_record(state: WorkspaceState) -> dict[str, Any] | None:
         "container_id": None if main is None else main.id,
         "container_state": None if main is None else main.state,
         "containers": containers,
+        "silent_engines": silent_engines(state),
+        "idle_since_ns": state.idle_since_ns or None,
         "epoch": state.epoch,
         "partition": state.partition,
         "offset": state.offset,

@@ -88,6 +88,8 @@ class Engine:
     time_ns: int = 0
     """Highest engine time of the containers no longer kept: anything not newer is late, not a new container."""
     silent_since_ns: int = 0
+    sync_attempts: int = 0
+    """Failed syncs since the last good one."""
 
 
 @dataclass(slots=True)
@@ -110,6 +112,8 @@ class WorkspaceState:
     last_error_at_ns: int = 0
     error_count: int = 0
     last_activity_ns: int = 0
+    idle_since_ns: int = 0
+    """It runs, and by the idle policy nobody has used it since; 0: it is used."""
     labels: dict[str, str] = field(default_factory=dict)
     containers: dict[str, Container] = field(default_factory=dict)
     engines: dict[str, Engine] = field(default_factory=dict)

@@ -29,8 +29,10 @@ from streams.core.facts import (
     Observation,
     Position,
 )
+from streams.core.idle import last_use_ns
 from streams.core.sightings import happened_ns, is_correction, run_state, take_details, take_run_found, take_state
 from streams.core.state import (
+    ACTIVE,
     ARCHIVED,
     INACTIVE,
     REMOVED,
@@ -122,6 +124,8 @@ def _apply(step: Step) -> str:
         state.last_updated_ns = max(state.last_updated_ns, step.fact.time_ns)
         if state.problems:
             end_by_time(step)
+        if state.idle_since_ns and last_use_ns(state.status_since_ns, state.last_activity_ns) > state.idle_since_ns:
+            state.idle_since_ns = 0
     return outcome
 
 
@@ -352,12 +356,24 @@ def _engine_silent(step: Step, notice: Notice) -> None:
     engine = step.state.engines.get(step.fact.engine_id)
     if engine is not None:
         engine.silent_since_ns = notice.since_ns or step.fact.time_ns
+        engine.sync_attempts = max(engine.sync_attempts, notice.value or 0)
 
 
 def _engine_back(step: Step, notice: Notice) -> None:
     engine = step.state.engines.get(step.fact.engine_id)
     if engine is not None:
         engine.silent_since_ns = 0
+        engine.sync_attempts = 0
+
+
+def _sync_failed(step: Step, notice: Notice) -> None:
+    engine = step.state.engines.get(step.fact.engine_id)
+    if engine is not None:
+        engine.sync_attempts = max(engine.sync_attempts, notice.value or 1)
+
+
+def _gap(step: Step, notice: Notice) -> None:
+    """Nobody watched: what a listing found after it comes as corrections; history keeps the gap by this fact."""
 
 
 def _activity(step: Step, notice: Notice) -> None:
@@ -365,13 +381,22 @@ def _activity(step: Step, notice: Notice) -> None:
 
 
 def _idle_due(step: Step, notice: Notice) -> None:
-    if step.state.status == INACTIVE:
+    """Acts on the use that was known when it was decided: what was used meanwhile is not idle."""
+    state = step.state
+    used_ns = last_use_ns(state.status_since_ns, state.last_activity_ns)
+    if notice.since_ns is not None and notice.since_ns < used_ns:
+        return
+    if state.status == INACTIVE:
         set_status(step, ARCHIVED, notice.reason or "archived: nobody used it", None)
+    elif state.status == ACTIVE:
+        state.idle_since_ns = used_ns
 
 
 _NOTICES: Final[Mapping[str, Callable[[Step, Notice], None]]] = {
     "engine_silent": _engine_silent,
     "engine_back": _engine_back,
+    "sync_failed": _sync_failed,
+    "gap": _gap,
     "activity": _activity,
     "idle_due": _idle_due,
 }

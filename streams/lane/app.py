@@ -26,6 +26,8 @@ from streams.lane.outputs import Outputs
 from streams.lane.progress import Progress
 from streams.lane.table import Table
 
+#: Between two looks of a clock at what it watches, s.
+_TICK_S: Final = 1.0
 #: Most of a partition that one fetch brings, bytes; the first record comes whatever its size.
 _FETCH_BYTES: Final = 2 << 20
 #: Batches that wait for an agent; each is a whole fetch of a partition.
@@ -131,6 +133,7 @@ class LaneApp(faust.App):
         self.progress = Progress()
         self._lane_tables: dict[str, Table[Any]] = {}
         self._folders: dict[str, Folder] = {}
+        self._ticks: dict[str, Callable[[int], None]] = {}
         self._steps_before: list[Callable[[], Awaitable[None]]] = []
         session_s = settings.session_s
         super().__init__(
@@ -185,13 +188,19 @@ class LaneApp(faust.App):
             end=end,
         )
 
-    def reads(self, topic: str, folder: Folder, table: Table[Any] | None = None) -> None:
+    def reads(self, topic: str, folder: Folder, table: Table[Any] | None = None, tick: Callable[[int], None] | None = None) -> None:
         """Declares an input: who folds it, and the one table all that its records change lives in.
 
         One table, because two are written one after the other: the guard in the first would make a replay skip what
         the second has never seen.
+
+        Args:
+            tick: called every second with each partition that is read: sends what time decides, and changes no table. It may
+                send the same again, as nobody remembers a tick.
         """
         self._folders[topic] = folder
+        if tick is not None:
+            self._ticks[topic] = tick
         if table is not None:
             self._lane_tables[topic] = table
 
@@ -214,6 +223,22 @@ class LaneApp(faust.App):
         for step in self._steps_before:
             await step()
         await super().on_start()
+        if self._ticks:
+            self.add_future(self._tell_time())
+
+    async def _tell_time(self) -> None:
+        """Between two slices, like everything that sends."""
+        try:
+            while not self.should_stop:
+                await asyncio.sleep(_TICK_S)
+                for tp in self.ledger.partitions():
+                    if (tick := self._ticks.get(tp.topic)) is not None:
+                        tick(tp.partition)
+                        self.outputs.flush(tp)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self.end(f"a clock failed: {type(error).__name__}: {error}")
 
     def is_input(self, topic: str) -> bool:
         """Whether the lane folds a topic; the others are changelogs."""

@@ -15,7 +15,7 @@ from producers.control import control_record
 from schemas.codec import codec
 from schemas.errors import Unreachable
 from schemas.journal import Journal
-from streams.cli import checks, engine_probe
+from streams.cli import checks, engine_checks, engine_probe
 from streams.cli.checks import Finding
 from streams.cli.engine_probe import NoAnswer, probe
 from tests.face.api_parts import served, whole_state
@@ -48,6 +48,31 @@ def test_two_engines_of_one_name_are_a_fault() -> None:
     assert levels(found) == ["ok", "ok", "fault"]
     assert found[2].what == "2 engines are called laptop"
     assert "WST_ENGINE_NAME" in found[2].fix
+
+
+def said(code: str, *, engine: str = "E1", over: bool = False) -> dict[str, Any]:
+    data = {"resolved_error": code} if over else {"code": code}
+    return {
+        "stream": "engine", "type": "recovery" if over else "error", "engine_id": engine, "message": f"{engine}: {code}",
+        "timestamp": "2026-01-31T12:00:00.000Z", "data": data,
+    }  # fmt: skip
+
+
+def test_an_engine_that_is_silent_or_does_not_answer_is_a_fault_until_it_is_heard_again() -> None:
+    newest_first = [said("engine_silent", engine="E2"), said("engine_unreachable", over=True), said("engine_unreachable")]
+    found = list(engine_checks.engines(newest_first))
+    assert levels(found) == ["fault"]
+    assert "E2: engine_silent" in found[0].what
+    assert found[0].fix
+    assert levels(list(engine_checks.engines([said("sync_failed")]))) == ["warning"]
+
+
+def test_two_live_engines_under_one_name_are_a_fault_as_long_as_it_is_told() -> None:
+    newest_first = [said("duplicate_engine_name", engine="E2"), said("duplicate_engine_name", engine="E2")]
+    found = list(engine_checks.twice(newest_first))
+    assert levels(found) == ["fault"]
+    assert "WST_ENGINE_NAME" in found[0].fix
+    assert list(engine_checks.engines(newest_first)) == []
 
 
 @pytest.mark.parametrize(("ahead_s", "level"), [(0.3, "ok"), (-5.0, "warning"), (61.0, "fault"), (-3600.0, "fault")])

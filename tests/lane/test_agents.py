@@ -11,13 +11,14 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.publish import Record, make_record
 from schemas.topics import Topic
-from streams.agents import ReconcileAgent, StateAgent, UsageAgent, Writer
+from streams.agents import StateAgent, UsageAgent, Writer
 from streams.core.facts import Position
 from streams.dead_letters import Cap, DeadLetters, TooManyDeadLetters
 from streams.engine_rows import EngineRow
 from streams.lane import Input
 from streams.owed import Owed
 from streams.query.state_view import StateView
+from streams.reconcile_agent import ReconcileAgent
 from streams.topology import engines_table, usage_table, workspaces_table
 from tests.core_state import makers
 

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -80,6 +81,14 @@ def test_a_signal_ends_it_cleanly_within_two_seconds_even_when_the_engine_hangs(
     assert "Traceback" not in error
 
 
+def snapshots(path: Path) -> list[dict[str, Any]]:
+    """Records of `docker.snapshots` in a journal."""
+    journal = Journal(path, 4)
+    entries = [entry for partition in range(4) for entry in journal.read_partition("wst.docker.snapshots", partition, 0, 1_000)]
+    journal.close()
+    return [codec("snapshot").decode(entry.record.value) for entry in entries]
+
+
 def test_a_second_producer_of_a_data_directory_is_refused(scripted: ScriptedEngine, tmp_path: Path) -> None:
     first = command("producer", data=tmp_path, WST_ENGINES=scripted.url)
     watches(first)
@@ -100,6 +109,7 @@ def test_a_second_live_producer_of_an_engine_is_refused_and_a_successor_is_not(s
     _, error = second.communicate(timeout=20)
     assert second.returncode == 1
     assert "another producer" in error.splitlines()[-1]
+    assert [s["error_code"] for s in snapshots(tmp_path / "journal.sqlite") if s["outcome"] == "refused"] == ["duplicate_engine_id"]
     first.terminate()
     assert first.wait(5) == 0
     listings = scripted.calls["list"]
@@ -135,6 +145,9 @@ def test_a_producer_whose_engine_has_the_name_of_another_live_one_is_refused_and
         _, error = second.communicate(timeout=20)
         assert second.returncode == 1
         assert "has an engine called laptop already: give this one another WST_ENGINE_NAME" in error.splitlines()[-1]
+        [refused] = [s for s in snapshots(journal) if s["outcome"] == "refused"]
+        assert (refused["error_code"], refused["engine_id"], refused["parts"]) == ("duplicate_engine_name", "OTHER", 2)
+        assert "two live engines are called laptop" in refused["error"]
         third = command("producer", data=tmp_path / "b", WST_ENGINES=other.url, WST_ENGINE_NAME="build", WST_JOURNAL=str(journal))
         watches(third)
         for process in (first, third):

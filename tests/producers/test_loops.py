@@ -341,3 +341,23 @@ async def test_an_engine_that_invents_an_id_at_every_call_keeps_the_one_it_was_g
         async with watching(scripted.url, tmp_path) as seen:
             ids.append(seen.watch.shared.origin.engine_id)
     assert ids[0] == ids[1]
+
+
+async def test_a_sync_that_failed_after_all_retries_is_said_in_its_place_and_never_as_an_empty_listing(
+    scripted: ScriptedEngine, tmp_path: Path
+) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 2)) as seen:
+
+        def failed() -> list[Json]:
+            return [s for s in seen.snapshots() if s["outcome"] == "failed"]
+
+        scripted.fault = "500"
+        await seen.until(lambda: len(failed()) >= 2, "two failed syncs", 20)
+        scripted.fault = None
+        await seen.until(lambda: seen.snapshots()[-1]["outcome"] == "listed", "a listing again", 20)
+        first, second = failed()[:2]
+        assert (first["retry_count"], first["parts"], first["containers"]) == (2, 2, [])
+        assert (second["error_code"], second["answered"]) == ("engine_unreachable", False)
+        assert "500" in second["error"]
+        assert seen.snapshots()[-1]["containers"]
