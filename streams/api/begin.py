@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -13,12 +14,30 @@ from schemas import topics
 from schemas.errors import Unreachable
 from schemas.journal import Journal
 from schemas.settings import Settings
+from streams.log_epoch import read_epoch
 
-#: A container without a sample in so long has none worth showing at a start.
-_USAGE_MS: Final = 300_000
+#: A container without a sample in so long has none worth showing at a start; an event so old has reached the archive.
+_LATELY_MS: Final = 300_000
 #: Reader whose cursor says what the embedded archive has; the broker's header with a record's number in the journal.
 _SINK: Final = "sink"
 _POSITION: Final = "wst-position"
+
+
+@dataclass(frozen=True, slots=True)
+class EventLog:
+    """Where the event topic stands as reading begins, each by partition.
+
+    Attributes:
+        epoch: of the log.
+        first: from there on everything will come.
+        must_have: the last offset before, where there is one: what the archive has up to there.
+        end: where the log ends.
+    """
+
+    epoch: int
+    first: dict[int, int]
+    must_have: dict[int, int]
+    end: dict[int, int]
 
 
 class Begin(Protocol):
@@ -37,6 +56,9 @@ class Begin(Protocol):
             Unreachable: a topic is missing.
         """
 
+    async def events(self, consumer: AIOKafkaConsumer, events: list[TopicPartition]) -> EventLog:
+        """Where the event topic stands; asked after `place`."""
+
     async def goals(self, consumer: AIOKafkaConsumer, states: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Behind which record each of these partitions has what was known at the start; those that have it are left out."""
 
@@ -50,7 +72,7 @@ def begin_of(settings: Settings) -> Begin:
 
 
 class BeginInCluster:
-    """States are read whole, samples from some minutes ago, events from now."""
+    """States are read whole, samples and events from some minutes ago: the archive has events that are older."""
 
     #: Compaction may have removed a partition's very last record, a tombstone: its end is then never reached.
     quiet_s = 3.0
@@ -64,13 +86,20 @@ class BeginInCluster:
         missing = sorted({partition.topic for partition in assigned} - known)
         if missing:
             raise Unreachable(f"Kafka at {self._settings.brokers} has no topic {missing[0]}", "run `wst topics apply`")
-        usage = [partition for partition in assigned if partition.topic.endswith(topics.WORKSPACE_USAGE.name)]
-        events = [partition for partition in assigned if partition.topic.endswith(topics.WORKSPACE_CHANGES.name)]
-        found = await consumer.offsets_for_times(dict.fromkeys(usage, int(time.time() * 1000) - _USAGE_MS))
-        ends = await consumer.end_offsets([*usage, *events])
-        for partition in [*usage, *events]:
+        late = [each for each in assigned if each.topic.endswith((topics.WORKSPACE_USAGE.name, topics.WORKSPACE_CHANGES.name))]
+        found = await consumer.offsets_for_times(dict.fromkeys(late, int(time.time() * 1000) - _LATELY_MS))
+        ends = await consumer.end_offsets(late)
+        for partition in late:
             at = found.get(partition)
             consumer.seek(partition, at.offset if at is not None else ends[partition])
+
+    async def events(self, consumer: AIOKafkaConsumer, events: list[TopicPartition]) -> EventLog:
+        """Where the event topic stands; asked after `place`."""
+        first = {partition.partition: await consumer.position(partition) for partition in events}
+        begins, ends = await consumer.beginning_offsets(events), await consumer.end_offsets(events)
+        before = {each.partition: first[each.partition] - 1 for each in events if first[each.partition] > begins[each]}
+        epoch = await read_epoch(self._settings)
+        return EventLog(epoch, first, before, {each.partition: end for each, end in ends.items()})
 
     async def goals(self, consumer: AIOKafkaConsumer, states: list[TopicPartition]) -> dict[TopicPartition, int]:
         """The ends of the log as they are now, where anything is before them."""
@@ -94,6 +123,20 @@ class BeginOnWire:
     async def place(self, consumer: AIOKafkaConsumer, assigned: list[TopicPartition]) -> None:
         """The beginning is where a consumer without a group begins."""
 
+    async def events(self, consumer: AIOKafkaConsumer, events: list[TopicPartition]) -> EventLog:
+        """Where the event topic stands in the journal; what the archive has is not waited for on the wire."""
+        return await asyncio.to_thread(self._events, events)
+
+    def _events(self, events: list[TopicPartition]) -> EventLog:
+        journal = Journal(self._path, self._settings.partitions)
+        try:
+            archived = _archived(journal)
+            first = {each.partition: archived.get(tuple(each), 0) for each in events}
+            end = {each.partition: journal.last_seq_of(*each) + 1 for each in events}
+            return EventLog(journal.epoch, first, {}, end)
+        finally:
+            journal.close()
+
     async def goals(self, consumer: AIOKafkaConsumer, states: list[TopicPartition]) -> dict[TopicPartition, int]:
         """Numbers behind the last record of each partition, where the archive does not have it yet."""
         return await asyncio.to_thread(self._goals, states)
@@ -101,7 +144,7 @@ class BeginOnWire:
     def _goals(self, states: list[TopicPartition]) -> dict[TopicPartition, int]:
         journal = Journal(self._path, self._settings.partitions)
         try:
-            archived = {(cursor.topic, cursor.partition): cursor.next_seq for cursor in journal.cursors() if cursor.consumer == _SINK}
+            archived = _archived(journal)
             ends = {partition: journal.last_seq_of(*partition) + 1 for partition in states}
         finally:
             journal.close()
@@ -110,3 +153,8 @@ class BeginOnWire:
     def behind(self, record: ConsumerRecord[bytes, bytes]) -> int:
         """The number behind its own in the journal."""
         return int(dict(record.headers)[_POSITION]) + 1
+
+
+def _archived(journal: Journal) -> dict[tuple[str, int], int]:
+    """Behind which number, per topic and partition, the archive has not everything yet."""
+    return {(cursor.topic, cursor.partition): cursor.next_seq for cursor in journal.cursors() if cursor.consumer == _SINK}

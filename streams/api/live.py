@@ -17,6 +17,7 @@ from schemas.errors import Unreachable
 from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
 from streams.api.begin import begin_of
+from streams.api.pulse import Pulse, Touched
 from streams.api.recent import RecentEvents
 from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
@@ -38,6 +39,8 @@ class Live:
 
     Attributes:
         loaded: set once all states that were known at the start are here.
+        pulse: beats with every record taken that is news.
+        changed_states, changed_metrics: which workspaces had news.
         skipped: records that could not be read; the sink makes dead letters of them.
     """
 
@@ -50,7 +53,10 @@ class Live:
         self._positions: dict[TopicPartition, int] = {}
         self.states = StateView()
         self.usage = UsageView()
-        self.recent = RecentEvents()
+        self.pulse = Pulse()
+        self.recent = RecentEvents(pulse=self.pulse)
+        self.changed_states = Touched()
+        self.changed_metrics = Touched()
         self.loaded = asyncio.Event()
         self.skipped = 0
         prefix = settings.topic_prefix
@@ -109,6 +115,9 @@ class Live:
         assigned = [TopicPartition(name, number) for name in self._take for number in range(self._settings.partitions)]
         consumer.assign(assigned)
         await self._begin.place(consumer, assigned)
+        events = [partition for partition in assigned if partition.topic == topics.WORKSPACE_CHANGES.full(self._settings.topic_prefix)]
+        log = await self._begin.events(consumer, events)
+        self.recent.begin(log.epoch, log.first, log.must_have, log.end)
         states = [partition for partition in assigned if partition.topic == topics.WORKSPACE_STATE.full(self._settings.topic_prefix)]
         self._goals = await self._begin.goals(consumer, states)
 
@@ -125,16 +134,24 @@ class Live:
             del self._goals[partition]
 
     def _take_state(self, record: ConsumerRecord[bytes, bytes]) -> None:
-        self.states.apply_message(record.key, record.value, record.headers)
+        workspace_id = (record.key or b"").decode("utf-8", "replace")
+        if self.states.apply_message(record.key, record.value, record.headers):
+            self.changed_states.touch(workspace_id)
+            self.pulse.beat()
         if record.value is None and record.key is not None:
-            self.usage.forget(record.key.decode("utf-8", "replace"))
+            self.usage.forget(workspace_id)
 
     def _take_usage(self, record: ConsumerRecord[bytes, bytes]) -> None:
         if dict(record.headers).get("wst-type") != b"windows":
-            self.usage.apply(_decoded(topics.WORKSPACE_USAGE, record))
+            usage = _decoded(topics.WORKSPACE_USAGE, record)
+            if self.usage.apply(usage):
+                self.changed_metrics.touch(usage["workspace_id"])
+                self.pulse.beat()
 
     def _take_event(self, record: ConsumerRecord[bytes, bytes]) -> None:
-        self.recent.add(_decoded(topics.WORKSPACE_CHANGES, record))
+        at = self._begin.behind(record) - 1
+        self.recent.seen(record.partition, at)
+        self.recent.add(_decoded(topics.WORKSPACE_CHANGES, record), record.partition, at)
 
 
 def _decoded(topic: topics.Topic, record: ConsumerRecord[bytes, bytes]) -> dict[str, Any]:

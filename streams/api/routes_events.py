@@ -9,6 +9,8 @@ from fastapi import FastAPI, Query, Response
 
 from schemas.codec import codec
 from schemas.topics import WORKSPACE_CHANGES
+from streams.api.following import heard_after
+from streams.api.places import Place
 from streams.api.problems import Problem
 from streams.api.site import Site, answer
 from streams.api.times import parse_time_ns
@@ -59,11 +61,12 @@ def _add_live(app: FastAPI, site: Site) -> None:
     ) -> Response:
         which = EventFilter(site.workspace_id(workspace), known_types(types))
         if after is None:
-            return answer({"events": [], "next": recent.place, "gap": False})
-        await recent.wait(after, wait)
-        heard = recent.after(after, limit)
-        chosen = [event_json(event) for event in heard.events if is_wanted(event, which)]
-        return answer({"events": chosen, "next": heard.next, "gap": heard.gap})
+            return answer({"events": [], "next": str(recent.place), "gap": False})
+        place = Place.parse(after)
+        await recent.wait(place, wait)
+        heard = await heard_after(recent, site.archive, place, limit)
+        chosen = [event_json(kept.event) for kept in heard.events if is_wanted(kept.event, which)]
+        return answer({"events": chosen, "next": str(heard.next), "gap": heard.gap})
 
 
 def known_types(types: list[str] | None) -> tuple[str, ...]:

@@ -19,6 +19,7 @@ from clickhouse_connect.driver import Client
 from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
+from streams.core.facts import Position
 from streams.query.free import FreeQueries
 from streams.query.present import time_text
 from streams.sinks.clickhouse import Address, connect, explained
@@ -99,6 +100,18 @@ class Archive(Protocol):
     async def events(self, which: EventFilter, *, limit: int = 100, newest_first: bool = False, after: Cursor | None = None) -> Page:
         """Event records by time."""
 
+    async def backlog(self, epoch: int, begins: Sequence[int], ends: Sequence[int], limit: int) -> list[tuple[Position, Record]]:
+        """Events by their own place in one epoch's log, each partition from its begin and before its end, both by partition number.
+
+        Sorted by offset: each partition is in order, and an embedded log, whose partitions share their numbers, is so as a whole.
+        """
+
+    async def reach(self, epoch: int) -> dict[int, int]:
+        """The highest offset of an event there is, per partition of one epoch's log."""
+
+    async def epochs(self) -> list[int]:
+        """Epochs of the log that events are here of, in order."""
+
     async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
         """Rows of `samples_rows` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""
 
@@ -159,6 +172,27 @@ class ClickHouseArchive:
         shown = rows[:limit]
         more = Cursor(shown[-1]["at_ns"], shown[-1]["seq"], shown[-1]["id"]) if len(rows) > limit else None
         return Page([_EVENT.decode(row["record"]) for row in shown], more)
+
+    async def backlog(self, epoch: int, begins: Sequence[int], ends: Sequence[int], limit: int) -> list[tuple[Position, Record]]:
+        """Events by their own place in one epoch's log, each partition from its begin and before its end."""
+        sql = (
+            "SELECT record, log_epoch, log_partition, log_offset FROM {table} FINAL WHERE log_epoch = {epoch:Int64}"
+            " AND log_offset >= {begins:Array(Int64)}[log_partition + 1] AND log_offset < {ends:Array(Int64)}[log_partition + 1]"
+            " ORDER BY log_offset, log_partition LIMIT {limit:UInt32}"
+        )
+        parameters = {"epoch": epoch, "begins": list(begins), "ends": list(ends), "limit": limit}
+        rows = await self._rows(sql, "workspace_changes_rows", parameters, raw=("record",))
+        return [(Position(row["log_epoch"], row["log_partition"], row["log_offset"]), _EVENT.decode(row["record"])) for row in rows]
+
+    async def reach(self, epoch: int) -> dict[int, int]:
+        """The highest offset of an event there is, per partition of one epoch's log."""
+        sql = "SELECT log_partition, max(log_offset) AS reach FROM {table} WHERE log_epoch = {epoch:Int64} GROUP BY log_partition"
+        return {row["log_partition"]: row["reach"] for row in await self._rows(sql, "workspace_changes_rows", {"epoch": epoch})}
+
+    async def epochs(self) -> list[int]:
+        """Epochs of the log that events are here of, in order."""
+        rows = await self._rows("SELECT DISTINCT log_epoch FROM {table} ORDER BY log_epoch", "workspace_changes_rows", {})
+        return [row["log_epoch"] for row in rows]
 
     async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
         """Rows of `samples_rows` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""

@@ -8,6 +8,7 @@ from typing import Any, Final
 from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
+from streams.core.facts import Position
 from streams.query.archive import GRAINS, MAX_PAGE, Cursor, EventFilter, Page, Record
 from streams.sinks.clickhouse import Unfit
 from streams.sinks.rows import Block
@@ -84,6 +85,26 @@ class MemoryArchive:
         shown = rows[:limit]
         more = Cursor(*_place(shown[-1])) if len(rows) > limit else None
         return Page([_EVENT.decode(row["record"]) for row in shown], more)
+
+    async def backlog(self, epoch: int, begins: Sequence[int], ends: Sequence[int], limit: int) -> list[tuple[Position, Record]]:
+        """Events by their own place in one epoch's log, each partition from its begin and before its end."""
+        found = [(Position(*_position(row)), row["record"]) for row in self.rows("workspace_changes_rows") if row["log_epoch"] == epoch]
+        known = [(at, record) for at, record in found if at.partition < min(len(begins), len(ends))]
+        behind = [(at, record) for at, record in known if begins[at.partition] <= at.offset < ends[at.partition]]
+        behind.sort(key=lambda one: (one[0].offset, one[0].partition))
+        return [(at, _EVENT.decode(record)) for at, record in behind[:limit]]
+
+    async def reach(self, epoch: int) -> dict[int, int]:
+        """The highest offset of an event there is, per partition of one epoch's log."""
+        reach: dict[int, int] = {}
+        for row in self.rows("workspace_changes_rows"):
+            if row["log_epoch"] == epoch:
+                reach[row["log_partition"]] = max(row["log_offset"], reach.get(row["log_partition"], 0))
+        return reach
+
+    async def epochs(self) -> list[int]:
+        """Epochs of the log that events are here of, in order."""
+        return sorted({row["log_epoch"] for row in self.rows("workspace_changes_rows")})
 
     async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
         """Rows of `samples_rows` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""

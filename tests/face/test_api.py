@@ -12,17 +12,24 @@ from typing import Any
 import httpx
 import pytest
 from fastapi.routing import APIRoute
+from hypothesis import given
+from hypothesis import strategies as st
 
+from schemas import topics
 from schemas.errors import SettingError, Unreachable
 from schemas.settings import Settings
 from streams.api.app import make_app
+from streams.api.following import heard_after
 from streams.api.guard import Guard, guard_of, is_loopback
 from streams.api.live import Live
-from streams.api.recent import RecentEvents
+from streams.api.places import Place
+from streams.api.recent import Heard, RecentEvents
 from streams.api.run import tree_of
+from streams.core.facts import Position
 from streams.query.archive import Archive
+from streams.query.memory import MemoryArchive
 from tests.face.api_parts import LOCAL, make_archive, make_live, whole_event, whole_state, whole_usage
-from tests.sinks.records import HOSTILE, T0_NS, event, sample
+from tests.sinks.records import HOSTILE, T0_NS, arrive, event, rows_of, sample
 
 SHOP, BLOG = (
     whole_state("shop@laptop"),
@@ -156,20 +163,63 @@ async def test_live_events_wait_for_news_and_carry_on_where_they_left_off() -> N
         assert ([each["seq"] for each in more["events"]], more["gap"]) == ([2], False)
         quiet = (await api.get("/api/v1/events/live", params={"after": more["next"], "wait": 0.05})).json()
         assert quiet == {"events": [], "next": more["next"], "gap": False}
-        elsewhere = (await api.get("/api/v1/events/live", params={"after": "deadbeef-7"})).json()
-        assert ([each["seq"] for each in elsewhere["events"]], elsewhere["gap"]) == ([1, 2], True)
+        first = (await api.get("/api/v1/events/live", params={"after": "0-0"})).json()
+        assert ([each["seq"] for each in first["events"]], first["gap"]) == ([1, 2], False)
+        elsewhere = (await api.get("/api/v1/events/live", params={"after": "7-1"})).json()
+        assert ([each["seq"] for each in elsewhere["events"]], elsewhere["gap"], elsewhere["next"]) == ([], True, more["next"])
+        assert "is no place" in problem_of(await api.get("/api/v1/events/live", params={"after": "deadbeef-7"}), 400)["detail"]
 
 
-async def test_a_follower_that_is_too_slow_is_told_of_the_gap() -> None:
+def seqs(heard: Heard) -> list[int]:
+    return [kept.event["seq"] for kept in heard.events]
+
+
+async def test_a_follower_that_is_too_slow_is_told_of_the_gap_where_the_archive_cannot_help() -> None:
     recent = RecentEvents(keep=3)
     place = recent.place
     for seq in range(1, 6):
         recent.add(whole_event(seq))
     heard = recent.after(place, 2)
-    assert ([each["seq"] for each in heard.events], heard.gap) == ([3, 4], True)
+    assert (seqs(heard), heard.gap) == ([3, 4], True)
     rest = recent.after(heard.next, 9)
-    assert ([each["seq"] for each in rest.events], rest.gap) == ([5], False)
+    assert (seqs(rest), rest.gap) == ([5], False)
     assert recent.add(whole_event(1))  # long forgotten: again news, with an id that says it is none
+    assert (await heard_after(recent, MemoryArchive(), place)).gap
+
+
+@given(st.data())
+async def test_from_any_place_each_event_comes_once_and_in_order_whatever_is_in_the_archive_or_the_ring(data: st.DataObject) -> None:
+    """Two epochs of a log over three partitions; a new process's ring begins anywhere the archive reaches to."""
+    partitions = st.lists(st.integers(0, 2), min_size=0, max_size=12)
+    older, newer = data.draw(partitions), data.draw(partitions)
+    log = [(1, partition, at) for at, partition in enumerate(older)] + [(2, partition, at * 2 + 1) for at, partition in enumerate(newer)]
+    archived = data.draw(st.integers(len(older), len(log)))
+    begun = data.draw(st.integers(len(older), archived))
+    archive = MemoryArchive()
+    for number, (epoch, partition, at) in enumerate(log[:archived], 1):
+        record = arrive(topics.WORKSPACE_CHANGES, event(number), Position(epoch, partition, at))
+        await archive.write(rows_of(topics.WORKSPACE_CHANGES, record))
+    first = {each: next((at for epoch, partition, at in log[begun:] if partition == each), 2 * len(log) + 1) for each in range(3)}
+    recent = RecentEvents(keep=data.draw(st.integers(max(1, len(log) - archived), 20)))
+    recent.begin(2, first, {}, {})
+    for number, (_, partition, at) in enumerate(log[begun:], begun + 1):
+        recent.add(whole_event(number), partition, at)
+    at_epoch = data.draw(st.sampled_from((1, 2)))
+    place = Place(at_epoch, tuple(data.draw(st.integers(0, 26)) for _ in range(data.draw(st.integers(0, 3)))))
+    limit = data.draw(st.integers(1, 5))
+    expected = [
+        (epoch, partition, number)
+        for number, (epoch, partition, at) in enumerate(log, 1)
+        if epoch > place.epoch or (epoch == place.epoch and at >= place.at(partition))
+    ]
+    heard: list[tuple[int, int]] = []
+    for _ in range(60):
+        found = await heard_after(recent, archive, Place.parse(str(place)), limit)
+        assert not found.gap
+        heard += [(kept.partition, kept.event["seq"]) for kept in found.events]
+        place = found.next
+    for each in range(3):
+        assert [seq for partition, seq in heard if partition == each] == [seq for _, partition, seq in expected if partition == each]
 
 
 async def test_errors_of_ours_are_problems_without_their_inside() -> None:

@@ -19,6 +19,7 @@ from schemas.publish import make_record
 from schemas.settings import Settings
 from schemas.topics import Topic
 from streams.api.live import Live
+from streams.api.places import Place
 from streams.cli.topic_admin import TopicAdmin
 from streams.query.memory import MemoryArchive
 from streams.sinks.rows import CAUSE_HEADER
@@ -79,7 +80,7 @@ async def test_states_of_the_archive_and_of_the_wire_become_one_view_that_follow
         place = live.recent.place
         put(journal, topics.WORKSPACE_CHANGES, "shop@laptop", event(3), "status_changed")
         await asyncio.wait_for(live.recent.wait(place, 10), 10)
-        assert [each["seq"] for each in live.recent.after(place, 10).events] == [3]
+        assert [kept.event["seq"] for kept in live.recent.after(place, 10).events] == [3]
 
         forgotten = make_record(topics.WORKSPACE_STATE, "wst.", "shop@laptop", known[1], kind="state", record_id="x", timestamp_ms=1)
         headers = (*forgotten.headers, (CAUSE_HEADER, b"1.0.12"))
@@ -98,7 +99,7 @@ async def test_what_cannot_be_read_is_skipped_and_counted_and_the_view_goes_on(t
         journal.append([type(good)(good.topic, good.key, value, good.headers, 1), good])
     broker = BrokerProcess(path)
     async with following(broker, path, MemoryArchive()) as live:
-        await until(lambda: len(live.recent.after(live.recent.place.split("-")[0] + "-0", 9).events) == 1)
+        await until(lambda: len(live.recent.after(Place(live.recent.epoch, ()), 9).events) == 1)
         await until(lambda: live.usage.metrics("shop@laptop", {"c1"}) is not None)
         assert len(live.states) == 1
         assert live.skipped == 3
@@ -164,5 +165,5 @@ async def test_in_a_cluster_all_states_are_read_and_events_from_now_on(kafka: Ka
         place = live.recent.place
         await publish(given, (topics.WORKSPACE_CHANGES, names[0], event(2, workspace_id=names[0])))
         await asyncio.wait_for(live.recent.wait(place, 20), 20)
-        assert [each["seq"] for each in live.recent.after(place, 9).events] == [2]
+        assert [kept.event["seq"] for kept in live.recent.after(place, 9).events] == [2]
         await until(lambda: set(live.lag().values()) == {0})
