@@ -6,7 +6,15 @@ from typing import Final
 
 from fastapi import FastAPI
 
-from streams.api import problems, routes_events, routes_health, routes_history, routes_query, routes_workspaces
+from streams.api import (
+    problems,
+    routes_events,
+    routes_health,
+    routes_history,
+    routes_query,
+    routes_stream,
+    routes_workspaces,
+)
 from streams.api.guard import Guard, GuardMiddleware
 from streams.api.live import Live
 from streams.api.site import Health, Site
@@ -17,6 +25,7 @@ _AREAS: Final = (
     routes_events.add,
     routes_history.add,
     routes_query.add,
+    routes_stream.add,
     routes_health.add,
 )
 
@@ -27,10 +36,14 @@ def make_app(live: Live, archive: Archive, guard: Guard, health: Health) -> Fast
     Args:
         health: what `/healthz` says beside what the app knows itself.
     """
+    return app_of(Site(live, archive, guard, health))
+
+
+def app_of(site: Site) -> FastAPI:
+    """The app of a site."""
     app = FastAPI(title="wst", description="Status and use of workspaces: what is now, and what happened.", docs_url=None, redoc_url=None)
-    app.add_middleware(GuardMiddleware, guard=guard)
+    app.add_middleware(GuardMiddleware, guard=site.guard)
     problems.install(app)
-    site = Site(live, archive, guard, health)
     for add in _AREAS:
         add(app, site)
     return app

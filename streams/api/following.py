@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from streams.api.places import Place, place_of
 from streams.api.recent import Heard, Kept, RecentEvents, advanced
-from streams.query.archive import Archive
+from streams.query.archive import Archive, EventFilter
 
 #: How many of the archive's events are in memory at once, per follower.
 PAGE: Final = 500
@@ -54,3 +55,8 @@ async def _from_archive(recent: RecentEvents, archive: Archive, place: Place, li
         return Heard(events, advanced(place, events), gap)
     behind = {partition: max(first.get(partition, 0), place.at(partition)) for partition in partitions}
     return Heard(events, place_of(recent.epoch, behind), gap)
+
+
+def is_wanted(event: Mapping[str, Any], which: EventFilter) -> bool:
+    """Whether an event passes a filter's workspace and types."""
+    return (which.workspace_id is None or event["workspace_id"] == which.workspace_id) and (not which.types or event["type"] in which.types)

@@ -7,13 +7,16 @@ a foreign Origin. Beyond loopback only with a token.
 from __future__ import annotations
 
 import hmac
+from base64 import urlsafe_b64decode
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocket
 
 from schemas.errors import SettingError
 from schemas.settings import Settings
@@ -21,7 +24,11 @@ from streams.api.problems import Problem
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Asked by health checks that have no token; it says nothing about workspaces.
-OPEN_PATHS: Final = frozenset({"/healthz"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/"})
+#: The dashboard's own files: the same for everyone.
+OPEN_FOLDER: Final = "/assets/"
+#: How a browser, which cannot set headers on a WebSocket, sends its token: as a subprotocol, base64url without padding.
+TOKEN_PROTOCOL: Final = "wst.token."  # noqa: S105  # a name, no secret
 _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -39,17 +46,24 @@ class Guard:
     token: str | None
     read_token: str | None
 
+    def judge_socket(self, path: str, headers: Mapping[str, str]) -> Problem | None:
+        """Why a WebSocket is refused: a browser lets any page open one, so a foreign page may not even read."""
+        origin = headers.get("origin")
+        if origin is not None and _netloc(origin) != headers.get("host"):
+            return Problem(403, "foreign origin", "a page of another origin may not listen here")
+        return self.judge("GET", path, headers)
+
     def judge(self, method: str, path: str, headers: Mapping[str, str]) -> Problem | None:
         """Why a request is refused; None: it may pass."""
         host = _host_name(headers.get("host", ""))
         if self.hosts is not None and host not in self.hosts:
             return Problem(421, "wrong host", f"this API is not called {host[:100]!r}; ask for it as localhost or 127.0.0.1")
         origin = headers.get("origin")
-        if method not in SAFE and origin is not None and urlsplit(origin).netloc != headers.get("host"):
+        if method not in SAFE and origin is not None and _netloc(origin) != headers.get("host"):
             return Problem(403, "foreign origin", "a page of another origin may not change anything here")
-        if path in OPEN_PATHS or not (self.token or self.read_token):
+        if path in OPEN_PATHS or path.startswith(OPEN_FOLDER) or not (self.token or self.read_token):
             return None
-        given = headers.get("authorization", "").removeprefix("Bearer ").encode()
+        given = _token(headers)
         if self.token and hmac.compare_digest(given, self.token.encode()):
             return None
         if self.read_token and hmac.compare_digest(given, self.read_token.encode()):
@@ -90,6 +104,26 @@ def _host_name(host: str) -> str:
         return host
 
 
+def _netloc(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
+
+
+def _token(headers: Mapping[str, str]) -> bytes:
+    """The token sent, in either way; empty: none."""
+    bearer = headers.get("authorization", "")
+    if bearer:
+        return bearer.removeprefix("Bearer ").encode()
+    for name in headers.get("sec-websocket-protocol", "").split(","):
+        coded = name.strip().removeprefix(TOKEN_PROTOCOL)
+        if coded != name.strip():
+            with suppress(ValueError):
+                return urlsafe_b64decode(coded + "=" * (-len(coded) % 4))
+    return b""
+
+
 class GuardMiddleware:
     """Asks the guard about each request."""
 
@@ -99,10 +133,23 @@ class GuardMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Passes the request on, or answers why not."""
-        if scope["type"] == "http":
+        if scope["type"] in ("http", "websocket"):
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            problem = self._guard.judge(scope["method"], scope["path"], headers)
+            problem = self._judge(scope, headers)
             if problem is not None:
-                await problem.response()(scope, receive, send)
+                await refuse(problem, scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _judge(self, scope: Scope, headers: Mapping[str, str]) -> Problem | None:
+        if scope["type"] == "websocket":
+            return self._guard.judge_socket(scope["path"], headers)
+        return self._guard.judge(scope["method"], scope["path"], headers)
+
+
+async def refuse(problem: Problem, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answers with a problem, also before a WebSocket has begun."""
+    if scope["type"] == "websocket":
+        await WebSocket(scope, receive, send).send_denial_response(problem.response())
+    else:
+        await problem.response()(scope, receive, send)

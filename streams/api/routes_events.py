@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import FastAPI, Query, Response
 
 from schemas.codec import codec
 from schemas.topics import WORKSPACE_CHANGES
-from streams.api.following import heard_after
+from streams.api.following import heard_after, is_wanted
 from streams.api.places import Place
 from streams.api.problems import Problem
 from streams.api.site import Site, answer
 from streams.api.times import parse_time_ns
-from streams.query.archive import Cursor, EventFilter, Record
+from streams.query.archive import Cursor, EventFilter
 from streams.query.present import event_json
 
 #: Types an event may have.
@@ -79,8 +78,3 @@ def known_types(types: list[str] | None) -> tuple[str, ...]:
         if name not in EVENT_TYPES:
             raise Problem(422, "wrong argument", f"type: {name[:80]!r} is none of {', '.join(EVENT_TYPES)}")
     return tuple(types or ())
-
-
-def is_wanted(event: Record | Mapping[str, Any], which: EventFilter) -> bool:
-    """Whether an event passes a filter's workspace and types."""
-    return (which.workspace_id is None or event["workspace_id"] == which.workspace_id) and (not which.types or event["type"] in which.types)

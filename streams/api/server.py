@@ -7,15 +7,22 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from typing import Any, Final
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
 
 from schemas.errors import SettingError
 
 _LAST_ANSWERS_S: Final = 1
 _BACKLOG: Final = 128
+#: The longest request line and headers, and the longest message a WebSocket's client may send.
+_HEADER_BYTES: Final = 32_768
+_MESSAGE_BYTES: Final = 4_096
+#: Name of the ASGI extension with which a WebSocket's connection is cut.
+ABORT: Final = "wst.abort"
 
 
 class _Server(uvicorn.Server):
@@ -25,6 +32,22 @@ class _Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         """Captures none."""
         yield
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """Lets the app end a connection whose client no longer reads: a polite close would wait for it for ever."""
+
+    def handle_connect(self, event: Request) -> None:
+        """Takes a handshake."""
+        super().handle_connect(event)
+        if self.handshake_initiated and not self.close_sent:
+            self.scope["extensions"][ABORT] = {"abort": self.transport.abort}
+
+    async def send(self, message: Any) -> None:
+        """Sends what the app says; a refusal instead of a handshake is a whole answer too, and no fault to log."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body", False):
+            self.handshake_complete = True
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -62,8 +85,9 @@ async def serving(app: ASGIApp, listening: socket.socket, on_end: Callable[[], N
         on_end: called before the last answers are waited for.
     """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=_LAST_ANSWERS_S, ws="none"
-    )
+        app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=_LAST_ANSWERS_S,
+        ws=_Socket, ws_max_size=_MESSAGE_BYTES, ws_per_message_deflate=False, h11_max_incomplete_event_size=_HEADER_BYTES,
+    )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
     try:

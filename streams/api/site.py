@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import orjson
@@ -12,6 +12,7 @@ from fastapi import Response
 from streams.api.guard import Guard
 from streams.api.live import Live
 from streams.api.problems import Problem
+from streams.api.shelf import Shelf
 from streams.query.archive import Archive
 from streams.query.present import state_json
 
@@ -30,12 +31,19 @@ class Site:
         archive: the past.
         guard: who may ask.
         health: what `/healthz` says beside what the app knows itself.
+        shelf: what is now, as JSON.
+        listeners: who listens on the WebSocket now.
     """
 
     live: Live
     archive: Archive
     guard: Guard
     health: Health
+    shelf: Shelf = field(init=False)
+    listeners: set[object] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shelf", Shelf(self.live.states, self.live.usage))
 
     def insist_on_loaded(self) -> None:
         """Refuses to show half of the states."""

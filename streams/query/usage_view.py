@@ -26,6 +26,9 @@ class UsageView:
 
     def __init__(self) -> None:
         self._ticks: dict[str, dict[str, _Tick]] = {}
+        self._versions: dict[str, int] = {}
+        self.changes = 0
+        """Counts what changed something, over all workspaces."""
 
     def apply(self, record: Mapping[str, Any]) -> bool:
         """Takes a Usage record of the schema; False: it has no samples, or older ones."""
@@ -41,7 +44,13 @@ class UsageView:
         for sample in sound:
             row = samples.unpack(sample["derived"])
             tick.sampled[sample["container_id"]] = Sampled(record["engine_id"], record["host_memory_bytes"], row)
+        self.changes += 1
+        self._versions[record["workspace_id"]] = self.changes
         return True
+
+    def version(self, workspace_id: str) -> int:
+        """Another number whenever something is known anew of a workspace; 0: nothing is known."""
+        return self._versions.get(workspace_id, 0)
 
     def metrics(self, workspace_id: str, containers: Container[str]) -> Metrics | None:
         """What a workspace uses; None: nothing is known.
@@ -59,4 +68,6 @@ class UsageView:
 
     def forget(self, workspace_id: str) -> None:
         """Drops a workspace."""
-        self._ticks.pop(workspace_id, None)
+        if self._ticks.pop(workspace_id, None) is not None:
+            self.changes += 1
+        self._versions.pop(workspace_id, None)

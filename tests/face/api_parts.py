@@ -11,10 +11,11 @@ from typing import Any
 
 from schemas import topics
 from schemas.settings import Settings
-from streams.api.app import make_app
+from streams.api.app import app_of
 from streams.api.guard import Guard
 from streams.api.live import Live
 from streams.api.server import address_of, listen, serving
+from streams.api.site import Site
 from streams.query.memory import MemoryArchive
 from tests.sinks.records import arrive, event, position, rows_of, state, usage
 
@@ -54,12 +55,30 @@ def whole_usage(**more: Any) -> dict[str, Any]:
     return arrive(topics.WORKSPACE_USAGE, usage(**more), position(1)).record or {}
 
 
+def put_state(live: Live, record: dict[str, Any] | None, workspace_id: str | None = None) -> None:
+    """Changes a workspace's state, as a record of the topic would; None: it is forgotten."""
+    key = workspace_id or (record or {})["workspace_id"]
+    known = live.states.position(key)
+    at = position(1 + (known.offset if known is not None else 0))
+    if live.states.apply(key, record, at):
+        live.changed_states.touch(key)
+        live.pulse.beat()
+
+
+def put_usage(live: Live, record: dict[str, Any]) -> None:
+    """Takes samples, as a record of the topic would bring them."""
+    if live.usage.apply(record):
+        live.changed_metrics.touch(record["workspace_id"])
+        live.pulse.beat()
+
+
 class Served:
     """An API that answers on a port; `live` may be changed from the test's thread by `call`."""
 
-    def __init__(self, url: str, live: Live, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, url: str, site: Site, loop: asyncio.AbstractEventLoop) -> None:
         self.url = url
-        self.live = live
+        self.site = site
+        self.live = site.live
         self._loop = loop
 
     def call(self, change: Callable[[], Any]) -> None:
@@ -74,6 +93,7 @@ def served(
     guard: Guard = LOCAL,
     loaded: bool = True,
     health: Mapping[str, Any] = MappingProxyType({"parts": []}),
+    prepare: Callable[[Served], None] | None = None,
 ) -> Iterator[Served]:
     """Serves on a loopback port, in a thread of its own, until the context ends."""
     listening = listen("127.0.0.1", 0)
@@ -86,8 +106,11 @@ def served(
         live = make_live(*states, loaded=loaded)
         loop = asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(stop.set))
-        found.append(Served(address_of(listening), live, loop))
-        app = make_app(live, await make_archive(*events), guard, lambda: dict(health))
+        site = Site(live, await make_archive(*events), guard, lambda: dict(health))
+        found.append(Served(address_of(listening), site, loop))
+        if prepare is not None:
+            prepare(found[0])
+        app = app_of(site)
         async with serving(app, listening, live.recent.close):
             started.set()
             await stop.wait()
