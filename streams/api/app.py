@@ -13,6 +13,7 @@ from streams.api import (
     routes_history,
     routes_query,
     routes_stream,
+    routes_trends,
     routes_workspaces,
 )
 from streams.api.guard import Guard, GuardMiddleware
@@ -26,6 +27,7 @@ _AREAS: Final = (
     routes_history.add,
     routes_query.add,
     routes_stream.add,
+    routes_trends.add,
     routes_health.add,
 )
 
