@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         default_factory=lambda: ["label:org.testcontainers=*"], description="globs on name, image or label: not these containers"
     )
     labels_include: Words = Field(default_factory=list, description="globs of further labels that may be stored")
+    idle_inactive_after: Annotated[float | None, BeforeValidator(_off)] = Field(
+        None, gt=0, description="a workspace that runs without use for so long is marked idle; off: never"
+    )
+    idle_archive_after: Annotated[float | None, BeforeValidator(_off)] = Field(
+        None, gt=0, description="a workspace that does not run is archived after so long without use; off: never"
+    )
     ephemeral_ttl: Seconds = Field(86_400.0, ge=0, description="an ephemeral workspace is forgotten so long after its removal")
 
     cpu_threshold: float = Field(80.0, gt=0, le=100_000, description="CPU alert, percent of the limit, else of the host")

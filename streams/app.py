@@ -23,6 +23,7 @@ from streams.agents import StateAgent, UsageAgent, Writer
 from streams.dead_letters import DeadLetters
 from streams.lane import Checkpoint, LaneApp, LaneSettings, Wire
 from streams.lane.durability import Copy
+from streams.policies import Policies
 from streams.query.state_view import StateView
 from streams.reconcile_agent import ReconcileAgent
 from streams.silence import Silence
@@ -130,7 +131,7 @@ def state_app(settings: Settings, lane: LaneSettings) -> LaneApp:
     workspaces, engines = workspaces_table(), engines_table()
     refused = DeadLetters("state", prefix, app.outputs.send)
     state = StateAgent(workspaces, Writer(prefix, app.outputs.send, refused), refused, view if embedded else None)
-    app.reads(topics.DOCKER_EVENTS.full(prefix), state, workspaces)
+    app.reads(topics.DOCKER_EVENTS.full(prefix), state, workspaces, Policies(workspaces, settings, app.outputs.send).tick)
     refused = DeadLetters("reconcile", prefix, app.outputs.send)
     silence = Silence(engines, prefix, app.outputs.send, view)
     reconcile = ReconcileAgent(engines, Writer(prefix, app.outputs.send, refused), refused, view, silence)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
-from streams.core.state import ACTIVE, INACTIVE
+from streams.core.condition import is_stale
+from streams.core.state import ACTIVE, INACTIVE, REMOVED, UNSEEN, WorkspaceState
 from streams.core.words import duration
 
 IDLE: Final = "idle"
@@ -42,6 +43,28 @@ class IdleDue(NamedTuple):
 def last_use_ns(status_since_ns: int, last_activity_ns: int | None) -> int:
     """The last sign of use: something was done with it, or it began or ceased to run."""
     return max(status_since_ns, last_activity_ns or 0)
+
+
+def as_record(state: WorkspaceState) -> dict[str, Any]:
+    """As much of a State record as `idle_due` looks at."""
+    return {
+        "workspace_id": state.workspace_id,
+        "workspace_name": state.name,
+        "status": state.status,
+        "stale": is_stale(state),
+        "status_since_ns": state.status_since_ns,
+        "last_activity_ns": state.last_activity_ns,
+        "idle_since_ns": state.idle_since_ns or None,
+    }
+
+
+def gone_since_ns(state: WorkspaceState) -> int | None:
+    """Since when an ephemeral workspace has nothing left, engine's clock; None: it has, or a group keeps it."""
+    if not state.ephemeral or state.named or state.status == UNSEEN:
+        return None
+    if any(container.state != REMOVED for container in state.containers.values()):
+        return None
+    return max((container.run_ns for container in state.containers.values()), default=state.last_updated_ns)
 
 
 def idle_due(states: Iterable[Mapping[str, Any]], policy: IdlePolicy, now_ns: int) -> Iterator[IdleDue]:

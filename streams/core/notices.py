@@ -19,6 +19,7 @@ def notice_fact(
     *,
     recorded_at_ns: int,
     about: str = "",
+    identity_ns: int | None = None,
     engine: tuple[str, str, int] = ("", "", 0),
     reason: str = "",
     since_ns: int | None = None,
@@ -29,16 +30,17 @@ def notice_fact(
     Args:
         name: symbol of the schema's enum NoticeName.
         workspace: its id and name.
-        time_ns: when it became so, ns since the Unix epoch; with name, workspace and `about` it is the identity.
+        time_ns: when it became so, ns since the Unix epoch.
         recorded_at_ns: when it was decided.
-        about: what else tells it from another one: the engine, the quantum.
+        about: what tells it from another one beside name, workspace and time: the engine, the verdict.
+        identity_ns: the time its identity is made of, where a clock may decide the same at another `time_ns`.
         engine: its id, name and clock generation; empty where none is concerned.
     """
     workspace_id, workspace_name = workspace
     engine_id, engine_name, generation = engine
     return {
         "kind": "notice",
-        "id": make_id(name, f"{workspace_id}\n{about}", time_ns),
+        "id": make_id(name, f"{workspace_id}\n{about}", time_ns if identity_ns is None else identity_ns),
         "workspace_id": workspace_id,
         "workspace_name": workspace_name,
         "engine_id": engine_id,

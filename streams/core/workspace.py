@@ -29,7 +29,7 @@ from streams.core.facts import (
     Observation,
     Position,
 )
-from streams.core.idle import last_use_ns
+from streams.core.idle import gone_since_ns, last_use_ns
 from streams.core.sightings import happened_ns, is_correction, run_state, take_details, take_run_found, take_state
 from streams.core.state import (
     ACTIVE,
@@ -313,7 +313,7 @@ def _rename_workspace(step: Step, command: Command) -> None:
     step.state.named = True
 
 
-def _forget(step: Step, command: Command) -> None:
+def _forget(step: Step, command: Command | Notice) -> None:
     """Leaves what numbers events and what keeps old facts from bringing it back."""
     state = step.state
     for container in state.containers.values():
@@ -392,6 +392,13 @@ def _idle_due(step: Step, notice: Notice) -> None:
         state.idle_since_ns = used_ns
 
 
+def _forget_due(step: Step, notice: Notice) -> None:
+    """An ephemeral workspace is forgotten, unless its container came back meanwhile."""
+    gone_ns = gone_since_ns(step.state)
+    if gone_ns is not None and gone_ns == notice.since_ns:
+        _forget(step, notice)
+
+
 _NOTICES: Final[Mapping[str, Callable[[Step, Notice], None]]] = {
     "engine_silent": _engine_silent,
     "engine_back": _engine_back,
@@ -399,6 +406,7 @@ _NOTICES: Final[Mapping[str, Callable[[Step, Notice], None]]] = {
     "gap": _gap,
     "activity": _activity,
     "idle_due": _idle_due,
+    "forget_due": _forget_due,
 }
 
 _KINDS: Final[Mapping[str, Callable[[Step, Any], str]]] = {

@@ -47,6 +47,14 @@ class Table(Generic[V]):
             value = part.live[key] = self._loads(encoded)
         return value
 
+    def peek(self, partition: int, key: bytes) -> V | None:
+        """The value of a key for a look: one that is cold stays so, and is the caller's own copy."""
+        part = self._part(partition)
+        value = part.live.get(key)
+        if value is None and (encoded := part.durable.get(key)) is not None:
+            return self._loads(encoded)
+        return value
+
     def put(self, partition: int, key: bytes, value: V) -> None:
         """Sets a value; the next commit of the partition makes it durable."""
         part = self._part(partition)

@@ -123,9 +123,11 @@ def command(name: str, seconds: float, command_id: str | None = None, /, **argum
     return fact("command", section, at(seconds), command_fact_id(command_id or f"{name}@{seconds}"), engine_id="", engine_name="")
 
 
-def notice(name: str, seconds: float, reason: str = "", engine_id: str = ENGINE) -> Record:
+def notice(
+    name: str, seconds: float, reason: str = "", engine_id: str = ENGINE, *, since: float | None = None, value: int | None = None
+) -> Record:
     """A notice about the engine."""
-    section = {"name": name, "reason": reason, "since_ns": None, "value": None}
+    section = {"name": name, "reason": reason, "since_ns": None if since is None else at(since), "value": value}
     return fact("notice", section, at(seconds), notice_fact_id(name, engine_id, at(seconds)), engine_id=engine_id)
 
 

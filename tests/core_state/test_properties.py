@@ -83,7 +83,8 @@ def _command() -> Record:
 
 
 def _notice() -> Record:
-    return notice(_any(["engine_silent", "engine_back", "idle_due", "activity", "gap"]), _any(TIMES))
+    names = ["engine_silent", "engine_back", "sync_failed", "idle_due", "forget_due", "activity", "gap"]
+    return notice(_any(names), _any(TIMES), since=_any([None, *TIMES]), value=_any([None, 0, 1, 3]))
 
 
 POOL = [make() for make in (_event, _event, _event, _observation, _observation, _command, _notice) for _ in range(300)]

@@ -7,12 +7,14 @@ from typing import Any, Final
 from schemas import topics
 from schemas.codec import codec
 from schemas.publish import Record
+from schemas.settings import Settings
 from schemas.topics import Topic
 from streams.agents import StateAgent, Writer
 from streams.core.facts import Position
 from streams.dead_letters import DeadLetters
 from streams.engine_rows import EngineRow
 from streams.lane import Input, Table
+from streams.policies import Policies
 from streams.query.state_view import StateView
 from streams.reconcile_agent import ReconcileAgent
 from streams.silence import Silence
@@ -44,7 +46,8 @@ class Log:
         written: everything ever appended: the inputs of producers, and what the agents sent.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: Any) -> None:
+        self.settings = Settings(**settings)
         self.clock = Clock()
         self.written: list[Record] = []
         self.folded = 0
@@ -63,6 +66,9 @@ class Log:
         )
         self.state = StateAgent(self.workspaces, writer, refused, self.view)
         self.reconcile = ReconcileAgent(self.engines, writer, refused, self.view, self.silence)
+        self.policies = Policies(
+            self.workspaces, self.settings, self.sent.append, monotonic_s=self.clock.monotonic_s, now_ns=self.clock.now_ns
+        )
         self.state.begin(0)
         self.reconcile.begin(0)
 
@@ -126,6 +132,7 @@ class Log:
     def tick(self) -> None:
         """The worker's clock looks once."""
         self.silence.tick(0)
+        self.policies.tick(0)
         self.run()
 
     def run(self) -> None:
