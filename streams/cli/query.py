@@ -28,7 +28,8 @@ def query(sql: str, form: str, as_json: bool) -> None:
     asked = click.get_text_stream("stdin").read() if sql == "-" else sql
     api = Api(load_settings())
     if form in ("csv", "parquet"):
-        click.get_binary_stream("stdout").write(api.get_bytes("/api/v1/query", {"sql": asked, "format": form}))
+        content = api.get_bytes("/api/v1/query", {"sql": asked, "format": form})
+        click.echo(content.decode() if form == "csv" else content, nl=False)
         return
     found = api.get("/api/v1/query", {"sql": asked, "format": "json"})
     names = [column["name"] for column in found["meta"]]

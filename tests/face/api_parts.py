@@ -16,6 +16,7 @@ from streams.api.guard import Guard
 from streams.api.live import Live
 from streams.api.server import address_of, listen, serving
 from streams.api.site import Site
+from streams.query.archive import Archive
 from streams.query.memory import MemoryArchive
 from tests.sinks.records import arrive, event, position, rows_of, state, usage
 
@@ -94,6 +95,7 @@ def served(
     loaded: bool = True,
     health: Mapping[str, Any] = MappingProxyType({"parts": []}),
     prepare: Callable[[Served], None] | None = None,
+    archive: Callable[[], Archive] | None = None,
 ) -> Iterator[Served]:
     """Serves on a loopback port, in a thread of its own, until the context ends."""
     listening = listen("127.0.0.1", 0)
@@ -106,7 +108,7 @@ def served(
         live = make_live(*states, loaded=loaded)
         loop = asyncio.get_running_loop()
         stops.append(lambda: loop.call_soon_threadsafe(stop.set))
-        site = Site(live, await make_archive(*events), guard, lambda: dict(health))
+        site = Site(live, archive() if archive else await make_archive(*events), guard, lambda: dict(health))
         found.append(Served(address_of(listening), site, loop))
         if prepare is not None:
             prepare(found[0])

@@ -1,0 +1,85 @@
+"""`wst top`: who uses most, and who caused the peak."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import click
+
+from streams.cli.times import Time
+
+Json = dict[str, Any]
+
+_BY: Final = ("cpu", "memory", "network", "disk")
+
+
+@click.command(epilog="Example: wst top --since 'yesterday 14:00' --until 'yesterday 15:00' --by memory")
+@click.argument("workspace", required=False)
+@click.option("--since", type=Time(), metavar="TIME", help="From then on: 2h, yesterday 14:00, RFC 3339. Without it the last hour.")
+@click.option("--until", type=Time(), metavar="TIME", help="Until then; without it until now.")
+@click.option("--by", type=click.Choice(_BY), default="cpu", show_default=True, help="What is ranked by.")
+@click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="At most so many.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
+def top(workspace: str | None, since: datetime | None, until: datetime | None, by: str, limit: int, as_json: bool) -> None:
+    """Shows who used most in a range, with each peak and its culprit; of one WORKSPACE its containers."""
+    from schemas.settings import load_settings
+    from streams.cli.client import Api
+
+    asked: dict[str, str | int | Sequence[str]] = {"by": by, "limit": limit}
+    asked |= {"workspace": workspace} if workspace is not None else {}
+    for name, at in (("since", since), ("until", until)):
+        if at is not None:
+            asked[name] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    said = Api(load_settings()).get("/api/v1/top", asked)
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        return
+    _show(said)
+
+
+def _show(said: Json) -> None:
+    from rich.table import Table
+
+    from streams.cli.text import console, local, percent, shown, size
+
+    out = console()
+    rows = said.get("workspaces", said.get("containers"))
+    out.print(shown(f"{local(said['since'])} to {local(said['until'])}, most {said['by']} first", "dim"))
+    if not rows:
+        out.print(shown("nothing was seen in this time"))
+        return
+    whole = "workspaces" in said
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    figures = ("CPU MEAN", "CPU MOST", "MEMORY MEAN", "MEMORY MOST", "NETWORK", "DISK")
+    for name in ("WORKSPACE" if whole else "CONTAINER", *figures, *(("PEAK",) if whole else ())):
+        table.add_column(name, justify="right" if name in figures else "left", no_wrap=True, overflow="ellipsis")
+    for one in rows:
+        table.add_row(
+            shown(one["workspace_id"] if whole else one["container_name"]),
+            percent(one["cpu_percent_mean"]),
+            percent(one["cpu_percent_max"]),
+            size(one["memory_used_bytes_mean"]),
+            size(one["memory_used_bytes_max"]),
+            size(one["network_bytes"]),
+            size(one["disk_bytes"]),
+            *((shown(peak_words(one["peak"])),) if whole else ()),
+        )
+    out.print(table)
+    if not whole and said["peak"]:
+        out.print(shown(f"peak: {peak_words(said['peak'])}"))
+
+
+def peak_words(peak: Json | None) -> str:
+    """When a peak was, how high, and who caused it."""
+    from streams.cli.text import local, percent, size
+
+    if peak is None:
+        return ""
+    write = percent if peak["unit"] == "percent" else size
+    rate = "/s" if peak["unit"] == "bytes_per_second" else ""
+    share = "" if peak["share"] is None else f" ({peak['share']:.0%})"
+    return f"{local(peak['at'])} {write(peak['value'])}{rate} by {peak['container_name']}{share}"

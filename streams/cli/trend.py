@@ -1,0 +1,90 @@
+"""`wst trend`: how the use of workspaces develops."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+
+Json = dict[str, Any]
+
+_LOCALTIME: Final = Path("/etc/localtime")
+
+
+@click.command(epilog="Example: wst trend shop --days 14")
+@click.argument("workspace", required=False)
+@click.option("--days", type=click.IntRange(1, 396), default=30, show_default=True, help="So many days back.")
+@click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
+def trend(workspace: str | None, days: int, as_json: bool) -> None:
+    """Shows slope, week over week, time in state and busiest hours of all workspaces, or of one."""
+    from schemas.errors import Refused
+    from schemas.settings import load_settings
+    from streams.cli.client import Api
+
+    asked: dict[str, str | int] = {"days": days, "zone": local_zone()}
+    if workspace is not None:
+        asked["workspace"] = workspace
+    said = Api(load_settings()).get("/api/v1/trends", asked)
+    if workspace is not None and not said["trends"]:
+        raise Refused(f"there is no history of a workspace {workspace[:200]!r}", "`wst status` lists workspaces")
+    if as_json:
+        import orjson
+
+        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        return
+    _show(said)
+
+
+def local_zone() -> str:
+    """IANA name of the terminal's zone; UTC where it has none."""
+    linked = str(_LOCALTIME.readlink()).partition("zoneinfo/")[2] if _LOCALTIME.is_symlink() else ""
+    for name in (os.environ.get("TZ", "").removeprefix(":"), linked):
+        try:
+            if name:
+                return ZoneInfo(name).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            continue
+    return "UTC"
+
+
+def _show(said: Json) -> None:
+    from rich.table import Table
+
+    from streams.cli.text import console, percent, shown, size
+
+    out = console()
+    if not said["trends"]:
+        out.print(shown("nothing was seen in this time"))
+        return
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    figures = ("CPU", "A DAY", "WEEK", "MEMORY", "A DAY", "WEEK", "ACTIVE")
+    for name in ("WORKSPACE", *figures, "BUSIEST"):
+        table.add_column(name, justify="right" if name in figures else "left", no_wrap=True, overflow="ellipsis")
+    for one in said["trends"]:
+        use = one["use"] or {}
+        slope, weeks = one.get("slope", {}), one.get("week_over_week", {})
+        table.add_row(
+            shown(one["workspace_id"]),
+            percent(use.get("cpu_percent_mean")),
+            _signed(slope.get("cpu_percent_per_day"), percent),
+            _signed((weeks.get("cpu_percent") or {}).get("change_percent"), percent),
+            size(use.get("memory_used_bytes_mean")),
+            _signed(slope.get("memory_used_bytes_per_day"), size),
+            _signed((weeks.get("memory_used_bytes") or {}).get("change_percent"), percent),
+            _ratio((one["time_in_state"] or {}).get("active_ratio")),
+            ", ".join(f"{hour['hour']:02d}h" for hour in one.get("busiest_hours", ())),
+        )
+    out.print(table)
+    note = f"last {said['days']} days, hours in {said['zone']}; A DAY: slope; WEEK: 7 days against the 7 before; ACTIVE: of the time known"
+    out.print(shown(note, "dim"))
+
+
+def _signed(value: float | None, write: Any) -> str:
+    return "" if value is None else f"{'-' if value < 0 else '+'}{write(abs(value))}"
+
+
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.0%}"
