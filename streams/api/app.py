@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from streams.api import (
     problems,
     routes_events,
+    routes_export,
     routes_health,
     routes_history,
     routes_query,
@@ -28,6 +29,7 @@ _AREAS: Final = (
     routes_query.add,
     routes_stream.add,
     routes_trends.add,
+    routes_export.add,
     routes_health.add,
 )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from clickhouse_connect.datatypes.temporal import DateTime64
 from clickhouse_connect.driver import Client
@@ -20,11 +20,14 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
 from streams.core.facts import Position
+from streams.query import carry
+from streams.query.carry import Bounds, Chunk
 from streams.query.free import FreeQueries
 from streams.query.present import time_text
 from streams.sinks.clickhouse import Address, connect, explained
 
 Record = dict[str, Any]
+T = TypeVar("T")
 
 MAX_PAGE: Final = 10_000
 #: Grain of a window → its table.
@@ -127,6 +130,12 @@ class Archive(Protocol):
 
     async def query(self, sql: str, form: str) -> bytes:
         """The answer to a stranger's SQL (`streams/query/free.py`): read only, within limits."""
+
+    async def export_plan(self, bounds: Bounds) -> tuple[dict[str, str], int, list[Chunk]]:
+        """Migrations, epoch of the latest states, and the files of an export."""
+
+    async def export_file(self, table: str, part: str, bounds: Bounds) -> bytes:
+        """One file of an export, Parquet."""
 
     async def close(self) -> None:
         """Lets go of the connections."""
@@ -239,11 +248,20 @@ class ClickHouseArchive:
         """The answer to a stranger's SQL: read only, within limits, on clients of its own."""
         return await self._free_queries.run(sql, form)
 
+    async def export_plan(self, bounds: Bounds) -> tuple[dict[str, str], int, list[Chunk]]:
+        """Migrations, epoch of the latest states, and the files of an export."""
+        migrations, chunks = await self._in_thread(carry.plan, self._address, bounds)
+        return migrations, await self._in_thread(carry.epoch, self._address), chunks
+
+    async def export_file(self, table: str, part: str, bounds: Bounds) -> bytes:
+        """One file of an export, Parquet."""
+        return await self._in_thread(carry.read, self._address, table, part, bounds)
+
     async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""
         return await self._in_thread(self._query, sql, table, parameters, raw)
 
-    async def _in_thread(self, asked: Callable[..., list[Record]], *arguments: Any) -> list[Record]:
+    async def _in_thread(self, asked: Callable[..., T], *arguments: Any) -> T:
         """Calls with a client that nobody else uses meanwhile."""
         client = await self._free.get()
         try:

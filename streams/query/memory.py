@@ -10,6 +10,7 @@ from schemas.codec import codec
 from schemas.errors import Refused
 from streams.core.facts import Position
 from streams.query.archive import GRAINS, MAX_PAGE, Cursor, EventFilter, Page, Record
+from streams.query.carry import Bounds, Chunk
 from streams.sinks.clickhouse import Unfit
 from streams.sinks.rows import Block
 
@@ -126,6 +127,14 @@ class MemoryArchive:
     async def query(self, sql: str, form: str) -> bytes:
         """Refuses, likewise."""
         raise Refused("an archive in memory answers no SQL", "use ClickHouse")
+
+    async def export_plan(self, bounds: Bounds) -> tuple[dict[str, str], int, list[Chunk]]:
+        """Refuses, likewise."""
+        raise Refused("an archive in memory exports nothing", "use ClickHouse")
+
+    async def export_file(self, table: str, part: str, bounds: Bounds) -> bytes:
+        """Refuses, likewise."""
+        raise Refused("an archive in memory exports nothing", "use ClickHouse")
 
     async def close(self) -> None:
         """Nothing to let go of."""
