@@ -1,0 +1,1 @@
+"""The rules of thresholds, as tables and properties."""
