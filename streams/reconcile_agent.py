@@ -12,8 +12,8 @@ from schemas import topics
 from schemas.codec import Undecodable, codec
 from schemas.identity import notice_fact_id, observation_fact_id
 from streams.agents import Writer, decode_keyed
-from streams.core.changes import ErrorDetail
-from streams.core.engine import Note, Told, is_sign_of_life, take
+from streams.core.changes import section_of, type_of
+from streams.core.engine import Note, Told, is_sign_of_life, judge_restart, take
 from streams.core.invalid import InvalidMessage
 from streams.core.notices import notice_fact
 from streams.core.reconcile import reconcile
@@ -91,9 +91,12 @@ class ReconcileAgent:
     def _reconcile(self, row: EngineRow, part: Record, record: Input) -> None:
         parts = [part] if len(row.parts) == 1 else [_SNAPSHOT.decode(raw) for raw in row.parts.values()]
         row.whole, row.parts = True, {}
-        found = reconcile(parts, self._view.states_of(part["engine_id"]), observation_fact_id)
+        states = list(self._view.states_of(part["engine_id"]))
+        found = reconcile(parts, states, observation_fact_id)
         news = take(row.health, part)
         self._say(row, news.told, part, record)
+        gap = next(iter(news.before), None)
+        self._say(row, judge_restart(row.health, part, gap, states, found.corrections), part, record)
         self._notify(news.before, part, record)
         for fact in found.facts:
             self._writer.write(topics.DOCKER_EVENTS, fact["workspace_id"], fact, fact["kind"], fact["id"], record)
@@ -132,8 +135,8 @@ class ReconcileAgent:
 
     def _say(self, row: EngineRow, told: Iterable[Told], part: Record, record: Input) -> None:
         for one in told:
-            kind = "error" if isinstance(one.detail, ErrorDetail) else "recovery"
-            self._tell(row, kind, part, record, one.at_ns, one.message, kind, one.detail._asdict())
+            section, content = section_of(one.detail)
+            self._tell(row, type_of(one.detail), part, record, one.at_ns, one.message, section, content)
 
     def _tell(self, row: EngineRow, kind: str, part: Record, record: Input, at_ns: int, said: str, section: str, content: Record) -> None:
         row.seq += 1

@@ -51,14 +51,45 @@ class Recovery(NamedTuple):
     downtime_ms: int
 
 
-Detail = StatusChanged | ContainerUpdate | ErrorDetail | Recovery
+class Alert(NamedTuple):
+    """Something that someone should know, from raise to resolve one episode; `dedup_key` is the same in both. Labels are untrusted."""
 
-_TYPES: Final[Mapping[type[Detail], str]] = {
+    rule: str
+    metric: str
+    value: float
+    threshold: float
+    since_ns: int
+    container_id: str | None
+    labels: Mapping[str, str]
+    dedup_key: str
+    raised: bool
+    """Else it is resolved: told by the event's type, not in the record."""
+
+
+Detail = StatusChanged | ContainerUpdate | ErrorDetail | Recovery | Alert
+
+_TYPES: Final[Mapping[type, str]] = {
     StatusChanged: "status_changed",
     ContainerUpdate: "container_update",
     ErrorDetail: "error",
     Recovery: "recovery",
 }
+
+
+def type_of(detail: Detail) -> str:
+    """Event type of the interface."""
+    if isinstance(detail, Alert):
+        return "alert_raised" if detail.raised else "alert_resolved"
+    return _TYPES[type(detail)]
+
+
+def section_of(detail: Detail) -> tuple[str, dict[str, Any]]:
+    """Name and content of an Event record's section."""
+    content = detail._asdict()
+    if isinstance(detail, Alert):
+        del content["raised"]
+        return "alert", content
+    return type_of(detail), content
 
 
 class Change(NamedTuple):
@@ -80,7 +111,7 @@ class Change(NamedTuple):
     @property
     def type(self) -> str:
         """Event type of the interface."""
-        return _TYPES[type(self.detail)]
+        return type_of(self.detail)
 
     @property
     def id(self) -> str:
@@ -95,9 +126,9 @@ def to_record(change: Change, topic: str) -> dict[str, Any]:
         change: what happened.
         topic: full name of the topic of the fact that caused it.
     """
-    kind = change.type
+    section, content = section_of(change.detail)
     return {
-        "type": kind,
+        "type": change.type,
         "id": change.id,
         "stream": STREAM,
         "seq": change.seq,
@@ -108,5 +139,5 @@ def to_record(change: Change, topic: str) -> dict[str, Any]:
         "correction": change.correction,
         "detection_lag_ms": change.detection_lag_ms,
         "cause": {"topic": topic, **change.position._asdict()},
-        kind: change.detail._asdict(),
+        section: content,
     }

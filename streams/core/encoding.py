@@ -26,9 +26,13 @@ _CONTAINER_KEYS: Final = {
     "exit_code": "x", "exit_reason": "xr", "error": "er", "oom_killed": "o", "oom_at_ns": "ot", "stop_requested": "q",
     "restart_count": "rc", "restart_policy": "rp", "stop_signal": "ss", "long_running": "l", "created_at_ns": "ct",
     "started_at_ns": "st", "finished_at_ns": "ft", "incident": "in", "crashes": "cr", "problem": "p", "problem_since_ns": "pt",
-    "generation": "g", "time_ns": "t", "run_ns": "rt", "details_generation": "dg", "details_ns": "dt", "recent": "r",
+    "alert": "a", "alert_since_ns": "at", "generation": "g", "time_ns": "t", "run_ns": "rt", "details_generation": "dg",
+    "details_ns": "dt", "recent": "r",
 }  # fmt: skip
-_ENGINE_KEYS: Final = {"name": "n", "generation": "g", "time_ns": "t", "silent_since_ns": "z", "sync_attempts": "a"}
+_ENGINE_KEYS: Final = {
+    "name": "n", "generation": "g", "time_ns": "t", "silent_since_ns": "z", "sync_attempts": "a",
+    "gap_since_ns": "gs", "gap_until_ns": "gu",
+}  # fmt: skip
 _WORKSPACE_KEYS: Final = {
     "workspace_id": "i", "name": "n", "named": "nd", "ephemeral": "ep", "status": "s", "status_since_ns": "st", "status_reason": "sr",
     "seq": "q", "running": "r", "last_updated_ns": "u", "last_sync_ns": "y", "last_error": "le", "last_error_at_ns": "lt",
@@ -36,7 +40,7 @@ _WORKSPACE_KEYS: Final = {
     "epoch": "oe", "partition": "op", "offset": "oo",
 }  # fmt: skip
 _PACKED_ID: Final = "j"
-_TIMES: Final = ("ot", "ct", "st", "ft", "pt", "rt", "dt")
+_TIMES: Final = ("ot", "ct", "st", "ft", "pt", "at", "rt", "dt")
 _HEX_ID: Final = re.compile(r"[0-9a-f]{64}")
 _POSITION: Final = frozenset(("oe", "op", "oo"))
 

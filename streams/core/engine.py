@@ -6,13 +6,15 @@ An engine has one problem at a time. An episode is one `error`, one more when it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from streams.core.changes import ErrorDetail, Recovery
+from streams.core.alerts import CONFIRM_NS
+from streams.core.changes import Alert, ErrorDetail, Recovery
 from streams.core.facts import EARLIEST_NS, LATEST_NS, MAX_NAME, MAX_TEXT
 from streams.core.invalid import InvalidMessage
+from streams.core.state import RUNNING
 from streams.core.words import duration
 
 Record = Mapping[str, Any]
@@ -22,6 +24,10 @@ UNREACHABLE: Final = "engine_unreachable"
 SILENT: Final = "engine_silent"
 _SEVERITY: Final = {"": 0, SYNC_FAILED: 1, UNREACHABLE: 2, SILENT: 3}
 _METHODS: Final = {SYNC_FAILED: "a sync succeeded", UNREACHABLE: "the engine answers again", SILENT: "the engine is heard again"}
+
+RESTARTED: Final = "engine_restarted"
+ALERTS: Final = frozenset((UNREACHABLE, SILENT))
+"""Problems that are an alert, too, under the first one's name for as long as the episode lasts."""
 
 SILENT_INTERVALS: Final = 3
 """Sync intervals without a sign of life that make an engine silent."""
@@ -49,6 +55,9 @@ class EngineState:
         problem_since_ns: since when, the producer's clock.
         attempts: failed syncs since the last good one.
         failed: id of the record of the last failed sync.
+        alert: rule of the alert that is raised for it; empty: none.
+        alert_since_ns: begin of that episode.
+        restarted_since_ns: begin of the gap in which containers of it ended, until the next listing without one; 0: none.
         refused: producers that were refused here, with when that was told last, ns since the Unix epoch.
     """
 
@@ -62,6 +71,9 @@ class EngineState:
     problem_since_ns: int = 0
     attempts: int = 0
     failed: str = ""
+    alert: str = ""
+    alert_since_ns: int = 0
+    restarted_since_ns: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -89,7 +101,7 @@ class Told(NamedTuple):
 
     message: str
     at_ns: int
-    detail: ErrorDetail | Recovery
+    detail: ErrorDetail | Recovery | Alert
 
 
 class News(NamedTuple):
@@ -143,7 +155,11 @@ def _listed(engine: EngineState, record: Record, news: News) -> None:
     if engine.problem:
         method = _METHODS.get(engine.problem, "a sync succeeded")
         recovery = Recovery(engine.problem, method, record["recorded_at_ns"], lasted_ns // 1_000_000)
-        news.told.append(Told(f"{engine.name}: {method}, after {duration(lasted_ns)}", record["recorded_at_ns"], recovery))
+        message = f"{engine.name}: {method}, after {duration(lasted_ns)}"
+        news.told.append(Told(message, record["recorded_at_ns"], recovery))
+        if engine.alert:
+            news.told.append(Told(message, record["recorded_at_ns"], _alert(engine, record, raised=False)))
+            engine.alert = ""
     news.after.append(Note("engine_back", f"{engine.name} is heard", listed_at_ns, lacking=not (engine.problem or engine.attempts)))
     engine.heard_ns, engine.listed_at_ns, engine.generation = record["recorded_at_ns"], listed_at_ns, record["generation"]
     engine.watched_since_ns = watched_ns
@@ -166,6 +182,7 @@ def _failed(engine: EngineState, record: Record, news: News) -> None:
         said = f"a sync of {engine.name} failed: {error}" if code == SYNC_FAILED else f"{engine.name} does not answer: {error}"
         context = {"engine": engine.name, "cause": record["cause"], "request_id": record["request_id"]}
         news.told.append(Told(said, at_ns, ErrorDetail(said, code, record["retry_count"], at_ns, context)))
+        _raise_alert(engine, record, said, news)
     if engine.attempts <= _TOLD_FAILURES and engine.problem != SILENT:
         news.after.append(Note("sync_failed", error, at_ns, None, engine.attempts))
 
@@ -181,6 +198,7 @@ def _silent(engine: EngineState, record: Record, news: News) -> None:
         said = f"{reason}: its workspaces are stale"
         context = {"engine": engine.name, "sync_interval_seconds": f"{engine.interval_ms / 1000:g}", "heard_at_ns": str(engine.heard_ns)}
         news.told.append(Told(said, at_ns, ErrorDetail(said, SILENT, engine.attempts, at_ns, context)))
+        _raise_alert(engine, record, said, news)
     news.after.append(Note("engine_silent", reason, at_ns, since_ns, engine.attempts, lacking=known))
 
 
@@ -205,3 +223,52 @@ def _turns(engine: EngineState, code: str, since_ns: int) -> bool:
     engine.problem_since_ns = min(engine.problem_since_ns, since_ns) if engine.problem else since_ns
     engine.problem = code
     return True
+
+
+def _raise_alert(engine: EngineState, record: Record, said: str, news: News) -> None:
+    if engine.problem in ALERTS and not engine.alert:
+        engine.alert, engine.alert_since_ns = engine.problem, engine.problem_since_ns
+        news.told.append(Told(said, record["recorded_at_ns"], _alert(engine, record, raised=True)))
+
+
+def _alert(engine: EngineState, record: Record, *, raised: bool) -> Alert:
+    """The alert that an engine cannot be seen; its value is how long, s."""
+    lasted_s = max(record["recorded_at_ns"] - engine.alert_since_ns, 0) / 1e9
+    key = f"{record['engine_id']}/{engine.alert}/{engine.alert_since_ns}"
+    threshold_s = engine.silent_after_ms / 1000
+    return Alert(engine.alert, "silent_seconds", lasted_s, threshold_s, engine.alert_since_ns, None, {}, key, raised)
+
+
+def judge_restart(engine: EngineState, record: Record, gap: Note | None, states: Iterable[Record], corrections: int) -> list[Told]:
+    """One alert for all containers that an engine's or a host's restart ended, resolved by the next listing without a gap.
+
+    Args:
+        record: the first part of a whole listing, taken already.
+        gap: what that said nobody watched.
+        states: State records of the engine's workspaces, as they were before the listing.
+        corrections: containers that the listing found otherwise.
+    """
+    engine_id, at_ns = record["engine_id"], record["recorded_at_ns"]
+    if gap is None:
+        if not engine.restarted_since_ns:
+            return []
+        resolved = _restart_alert(engine, engine_id, 0, raised=False)
+        engine.restarted_since_ns = 0
+        return [Told(f"{engine.name} is watched again", at_ns, resolved)]
+    since_ns = gap.since_ns or gap.time_ns
+    ended = corrections + sum(
+        since_ns - CONFIRM_NS <= (container["finished_at_ns"] or 0) <= gap.time_ns
+        for state in states
+        for container in state["containers"]
+        if container["engine_id"] == engine_id and container["state"] != RUNNING
+    )
+    if not ended or engine.restarted_since_ns:
+        return []
+    engine.restarted_since_ns = since_ns
+    said = f"{engine.name} or its host went down: {ended} of its containers ended or changed, {gap.reason}"
+    return [Told(said, at_ns, _restart_alert(engine, engine_id, ended, raised=True))]
+
+
+def _restart_alert(engine: EngineState, engine_id: str, ended: int, *, raised: bool) -> Alert:
+    since_ns = engine.restarted_since_ns
+    return Alert(RESTARTED, "containers_ended", float(ended), 0.0, since_ns, None, {}, f"{engine_id}/{RESTARTED}/{since_ns}", raised)

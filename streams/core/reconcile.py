@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
+from streams.core.alerts import awaits_confirmation
 from streams.core.containers import STEADY_NS
 from streams.core.facts import EARLIEST_NS, LATEST_NS, MAX_GENERATION
 from streams.core.invalid import InvalidMessage
@@ -129,7 +130,7 @@ def _seen(writer: _Writer, entry: Record, everywhere: Sequence[_Known]) -> int:
     elif here.order <= writer.order:
         container = here.container
         corrections += is_correction(container["state"], entry["state"])
-        if entry["inspect"] is not None or _differs(entry, container) or _proves_life(entry, here, writer.order):
+        if entry["inspect"] is not None or _differs(entry, container) or _proves_something(entry, here, writer.order):
             writer.observe(entry, entry["state"])
     elif entry["inspect"] is not None:
         writer.observe(entry, None)
@@ -144,9 +145,13 @@ def _differs(entry: Record, container: Record) -> bool:
     return entry["state"] in UP and entry["health"] not in (None, container["health"])
 
 
-def _proves_life(entry: Record, known: _Known, listed: Order) -> bool:
-    """A problem that ends by time needs a fact to end by: the container still runs, long after anything happened to it."""
-    return known.failing and entry["state"] == RUNNING and listed[1] - known.order[1] >= STEADY_NS
+def _proves_something(entry: Record, known: _Known, listed: Order) -> bool:
+    """What time decides needs a fact to be decided by: it still runs, long after a problem, or its engine outlived its end."""
+    if not known.failing:
+        return False
+    if entry["state"] == RUNNING:
+        return listed[1] - known.order[1] >= STEADY_NS
+    return awaits_confirmation(known.container["exit_code"], known.container["finished_at_ns"], known.order[1], listed[1])
 
 
 class _Writer:

@@ -69,6 +69,9 @@ class Container:
     """Unexpected exits in a row, each at most `STEADY_NS` after the one before."""
     problem: str | None = None
     problem_since_ns: int = 0
+    alert: str | None = None
+    """Code of the problem an alert is raised for."""
+    alert_since_ns: int = 0
     generation: int = 0
     time_ns: int = 0
     run_ns: int = 0
@@ -90,6 +93,9 @@ class Engine:
     silent_since_ns: int = 0
     sync_attempts: int = 0
     """Failed syncs since the last good one."""
+    gap_since_ns: int = 0
+    gap_until_ns: int = 0
+    """The last stretch in which nobody watched it."""
 
 
 @dataclass(slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from streams.core.alerts import may_be_its_engines_end, problem_alert
 from streams.core.changes import Change, ContainerUpdate, Detail, ErrorDetail, Recovery, StatusChanged
 from streams.core.facts import EPHEMERAL, MAX_LABELS, MAX_NAME, MAX_TEXT, ContainerRef, Fact, Position
 from streams.core.problems import BY_CODE, ENDS_BY_TIME, problem_of, recovery_method
@@ -180,6 +181,8 @@ def settle(step: Step, container: Container, before: str | None, health: str | N
             ),
         )
     judge_problem(step, container)
+    if container.problem != container.alert:
+        judge_alert(step, container)
     if container.state == before:
         return
     state.running += (container.state == RUNNING) - (before == RUNNING)
@@ -238,6 +241,26 @@ def end_by_time(step: Step) -> None:
     for container in step.state.containers.values():
         if container.problem in ENDS_BY_TIME and container.state in UP and container.engine_id == step.fact.engine_id:
             judge_problem(step, container)
+            if container.problem != container.alert:
+                judge_alert(step, container)
+
+
+def judge_alert(step: Step, container: Container) -> None:
+    """Raises the alert of a container's problem, and resolves that of one that is over or became another."""
+    state, now_ns = step.state, step.fact.time_ns
+    new = container.problem
+    if new is not None and may_be_its_engines_end(container, state.engines[container.engine_id], now_ns):
+        new = None
+    old = container.alert
+    if new == old:
+        return
+    if old is not None:
+        over = "is over" if container.problem is None else f"became {BY_CODE[container.problem].noun}"
+        step.tell(f"{container.name}: {BY_CODE[old].noun} {over}", problem_alert(state, container, old, raised=False))
+    container.alert, container.alert_since_ns = new, 0
+    if new is not None:
+        container.alert_since_ns = now_ns
+        step.tell(BY_CODE[new].words(container), problem_alert(state, container, new, raised=True))
 
 
 def bury(step: Step, container: Container) -> None:

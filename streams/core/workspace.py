@@ -53,6 +53,7 @@ from streams.core.step import (
     details_order,
     end_by_time,
     join,
+    judge_alert,
     not_in_order,
     only_implied,
     raise_floor,
@@ -318,6 +319,8 @@ def _forget(step: Step, command: Command | Notice) -> None:
     state = step.state
     for container in state.containers.values():
         raise_floor(state, container)
+        container.problem = None
+        judge_alert(step, container)
     blank = WorkspaceState(
         state.workspace_id,
         seq=state.seq,
@@ -374,6 +377,9 @@ def _sync_failed(step: Step, notice: Notice) -> None:
 
 def _gap(step: Step, notice: Notice) -> None:
     """Nobody watched: what a listing found after it comes as corrections; history keeps the gap by this fact."""
+    engine = step.state.engines.get(step.fact.engine_id)
+    if engine is not None and notice.since_ns is not None:
+        engine.gap_since_ns, engine.gap_until_ns = notice.since_ns, step.fact.time_ns
 
 
 def _activity(step: Step, notice: Notice) -> None:

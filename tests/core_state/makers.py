@@ -8,7 +8,7 @@ from typing import Any
 from schemas.codec import codec
 from schemas.identity import command_fact_id, event_fact_id, notice_fact_id, observation_fact_id
 from streams.core import workspace
-from streams.core.changes import Change, to_record
+from streams.core.changes import Alert, Change, to_record
 from streams.core.facts import Position, parse_fact
 from streams.core.state import Container, WorkspaceState
 
@@ -167,8 +167,12 @@ class Folded:
         return record
 
     def told(self) -> list[str]:
-        """All changes, short: `web created`, `shop inactive`, `error oom`, `recovery oom`."""
-        return [short(change) for change in self.changes]
+        """All changes but alerts, short: `web created`, `shop inactive`, `error oom`, `recovery oom`."""
+        return [short(change) for change in self.changes if not isinstance(change.detail, Alert)]
+
+    def alerts(self) -> list[str]:
+        """All alerts, short: `raised oom`, `resolved oom`."""
+        return [f"{change.type[6:]} {change.detail.rule}" for change in self.changes if isinstance(change.detail, Alert)]
 
 
 def short(change: Change) -> str:

@@ -106,7 +106,8 @@ def test_an_oom_that_only_the_inspect_knows_changes_the_reason_of_the_end() -> N
     workspace = folded(*UP, event("die", 4, exit_code=137))
     details = inspected(4, started_at_ns=at(0.9), finished_at_ns=at(3.9), exit_code=137, oom_killed=True)
     changes = workspace.add(details)
-    assert [change.detail._asdict()["code"] for change in changes] == ["oom"]
+    assert [change.type for change in changes] == ["error", "alert_raised"]
+    assert (changes[0].detail._asdict()["code"], changes[1].detail._asdict()["rule"]) == ("oom", "oom")
     assert workspace.container().exit_reason == "out of memory after 3 s"
     assert workspace.container().crashes == 1, "the same end is not counted again"
     assert workspace.add(inspected(4, started_at_ns=at(0.9), finished_at_ns=at(3.9), exit_code=137, oom_killed=True)) == []
@@ -143,7 +144,7 @@ def test_a_crash_loop_is_one_error_and_ends_when_it_runs_on() -> None:
     assert workspace.record["condition"] == "failing"
     workspace.add(event("exec_start", 620))
     assert workspace.record["condition"] == "ok"
-    assert workspace.changes[-1].detail == Recovery("crash_loop", "ran on for 10 min", at(620), 610_000)
+    assert workspace.changes[-2].detail == Recovery("crash_loop", "ran on for 10 min", at(620), 610_000)
 
 
 def test_crashes_far_apart_are_no_loop() -> None:
@@ -173,7 +174,7 @@ def test_unhealthy_and_healthy_again() -> None:
     workspace.add(event("health_status", 50, health="healthy"))
     expected = ["web running starting", "shop active", "web running unhealthy", "error unhealthy", "web running healthy"]
     assert workspace.told()[2:] == [*expected, "recovery unhealthy"]
-    assert workspace.changes[-1].detail == Recovery("unhealthy", "healthy again", at(50), 20_000)
+    assert workspace.changes[-2].detail == Recovery("unhealthy", "healthy again", at(50), 20_000)
 
 
 def test_a_paused_container_does_not_run() -> None:
@@ -257,6 +258,7 @@ def test_a_missed_end_is_found_by_the_sync_and_marked_as_a_correction() -> None:
     assert [(change.type, change.correction, change.detection_lag_ms) for change in changes] == [
         ("container_update", True, 10_000),
         ("error", True, 10_000),
+        ("alert_raised", True, 10_000),
         ("status_changed", True, 10_000),
     ]
     web = workspace.container()
@@ -317,7 +319,7 @@ def test_a_listing_just_before_the_event_that_implied_a_container_is_not_lost(to
     # unhealthy   running
     workspace = folded(event(seconds=1.07, **told))
     assert (workspace.container().started_at_ns, workspace.container().run_ns) == (0, 0), "an event in the middle tells no start"
-    assert [change.type for change in workspace.add(look)] == ["container_update", "error"]
+    assert [change.type for change in workspace.add(look)] == ["container_update", "error", "alert_raised"]
     web = workspace.container()
     assert (web.state, web.health, web.started_at_ns, web.restart_policy) == ("running", "unhealthy", at(-300), "always")
     assert (workspace.record["status"], workspace.record["condition"]) == ("active", "failing")

@@ -253,7 +253,10 @@ def test_any_history_of_an_engine_tells_the_same_once_whatever_dies_when(steps: 
     for record in said:  # a replay of the inputs by a worker that nothing happens to
         calm.say(record)
     told, told_anew = (
-        [(event["seq"], event["type"], event["message"]) for event in log.events("error", "recovery", "sync_start", "sync_complete")]
+        [
+            (event["seq"], event["type"], event["message"])
+            for event in log.events("error", "recovery", "alert_raised", "alert_resolved", "sync_start", "sync_complete")
+        ]
         for log in (dying, calm)
     )
     assert [seq for seq, _, _ in told] == list(range(1, len(told) + 1))
