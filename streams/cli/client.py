@@ -46,15 +46,15 @@ class Api:
         """
         answer = self._ask(path, params)
         if answer.is_success or (also_when_unwell and answer.headers.get("content-type") == "application/json"):
-            return _json(answer, self.url)
-        raise _problem(answer, self.url)
+            return json_of(answer, self.url)
+        raise problem_of(answer, self.url)
 
     def get_bytes(self, path: str, params: Params | None = None) -> bytes:
         """What is at a path, as it is; raises as `get` does."""
         answer = self._ask(path, params)
         if answer.is_success:
             return answer.content
-        raise _problem(answer, self.url)
+        raise problem_of(answer, self.url)
 
     def _ask(self, path: str, params: Params | None) -> httpx.Response:
         try:
@@ -70,14 +70,20 @@ class Api:
         self._client.close()
 
 
-def _json(answer: httpx.Response, url: str) -> Any:
+def json_of(answer: httpx.Response, url: str) -> Any:
+    """The JSON of an answer.
+
+    Raises:
+        Unreachable: it is none.
+    """
     try:
         return answer.json()
     except ValueError as error:
         raise Unreachable(f"what answers at {url} is no API of wst", "set WST_API") from error
 
 
-def _problem(answer: httpx.Response, url: str) -> WstError:
+def problem_of(answer: httpx.Response, url: str) -> WstError:
+    """What an answer other than a success means for whoever asked."""
     try:
         said = answer.json()
         detail = str(said.get("detail") or said.get("title"))

@@ -5,7 +5,7 @@ What is applied may repeat and may come in any order: of each workspace the high
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from schemas import topics
@@ -25,6 +25,8 @@ class StateView:
         self._states: dict[str, StateRecord] = {}
         self._positions: dict[str, Position] = {}
         self._engines: dict[str, set[str]] = {}
+        self.listeners: list[Callable[[str, StateRecord | None, StateRecord | None], None]] = []
+        """Told of each record that changed something: workspace id, state before, state after."""
         self.changes = 0
         """Counts the records that changed something: a cheap look for news, and an ETag."""
 
@@ -38,10 +40,13 @@ class StateView:
         if known is not None and (position.epoch, position.offset) <= (known.epoch, known.offset):
             return False
         self._positions[workspace_id] = position
-        self._index(workspace_id, self._states.pop(workspace_id, None), record)
+        before = self._states.pop(workspace_id, None)
+        self._index(workspace_id, before, record)
         if record is not None:
             self._states[workspace_id] = record
         self.changes += 1
+        for listener in self.listeners:
+            listener(workspace_id, before, record)
         return True
 
     def apply_message(self, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]]) -> bool:

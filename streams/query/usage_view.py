@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,6 +29,8 @@ class UsageView:
         self._versions: dict[str, int] = {}
         self.changes = 0
         """Counts what changed something, over all workspaces."""
+        self.listeners: list[Callable[[str], None]] = []
+        """Told of each workspace with newer samples, by its id."""
 
     def apply(self, record: Mapping[str, Any]) -> bool:
         """Takes a Usage record of the schema; False: it has no samples, or older ones."""
@@ -46,6 +48,8 @@ class UsageView:
             tick.sampled[sample["container_id"]] = Sampled(record["engine_id"], record["host_memory_bytes"], row)
         self.changes += 1
         self._versions[record["workspace_id"]] = self.changes
+        for listener in self.listeners:
+            listener(record["workspace_id"])
         return True
 
     def version(self, workspace_id: str) -> int:

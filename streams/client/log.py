@@ -1,0 +1,218 @@
+"""States and metrics straight from the log in Kafka, by the components the API itself is made of."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from aiokafka import ConsumerRecord
+
+from schemas import topics
+from schemas.codec import codec
+from schemas.errors import Refused, Unreachable
+from schemas.settings import Settings
+from streams.api.live import Live
+from streams.client.asks import checked_seconds, interval_request, sync_request
+from streams.client.source import Counts, Json, Listeners, State, is_change
+from streams.query.present import event_json, state_json
+from streams.query.state_view import StateView
+from streams.query.usage_view import UsageView
+from streams.sinks.letters import KafkaLetters
+
+_log: Final = logging.getLogger("wst.client")
+
+_AGAIN_S: Final = (0.5, 1.0, 2.0, 5.0)
+_ANSWERS: Final = frozenset((b"sync_complete", b"error"))
+_EVENT: Final = codec(topics.WORKSPACE_CHANGES.subject)
+_CONTROL: Final = codec(topics.WORKSPACE_CONTROL.subject)
+
+
+class _Following(Live):
+    """Follows also what is asked of producers, and their answers."""
+
+    def __init__(
+        self, settings: Settings, on_event: Callable[[Mapping[str, Any]], None], on_control: Callable[[Mapping[str, Any]], None]
+    ) -> None:
+        super().__init__(settings, None)
+        self._on_event = on_event
+        self._on_control = on_control
+        self._take[topics.WORKSPACE_CONTROL.full(settings.topic_prefix)] = self._take_control
+
+    def _take_event(self, record: ConsumerRecord[bytes, bytes]) -> None:
+        if dict(record.headers).get("wst-type") in _ANSWERS:
+            self._on_event(_EVENT.decode(record.value))
+
+    def _take_control(self, record: ConsumerRecord[bytes, bytes]) -> None:
+        if record.value is not None:
+            self._on_control(_CONTROL.decode(record.value))
+
+
+class LogSource:
+    """Follows `workspace.state`, `workspace.usage` and `workspace.control`, outside any consumer group."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._states = StateView()
+        self._usage = UsageView()
+        self._states.listeners.append(self._changed)
+        self._usage.listeners.append(self._sampled)
+        self._live: Live | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._writer = KafkaLetters(settings)
+        self._intervals = {"sync": settings.sync_interval, "collect": settings.collect_interval}
+        self._answers: dict[str, asyncio.Queue[Mapping[str, Any]]] = {}
+        self._began = False
+        self.listeners = Listeners()
+        self.counts = Counts()
+
+    async def start(self) -> None:
+        """Returns when all states the log has are here.
+
+        Raises:
+            Unreachable: the broker does not answer, or topics are missing.
+        """
+        live = self._follow()
+        following = asyncio.create_task(live.run())
+        loaded = asyncio.create_task(live.loaded.wait())
+        await asyncio.wait([following, loaded], return_when=asyncio.FIRST_COMPLETED)
+        loaded.cancel()
+        if following.done():
+            following.result()
+        self._began = True
+        self._task = asyncio.create_task(self._go_on(following))
+
+    def _follow(self) -> Live:
+        live = _Following(self._settings, self._heard, self._controlled)
+        # The same views for ever: what comes again after an outage is known and told to nobody.
+        live.states, live.usage = self._states, self._usage
+        self._live = live
+        return live
+
+    async def _go_on(self, following: asyncio.Task[None]) -> None:
+        attempt = 0
+        try:
+            while True:
+                try:
+                    await following
+                except Unreachable as error:
+                    self.counts.failures += 1
+                    _log.warning("%s: trying again", error)
+                await asyncio.sleep(_AGAIN_S[min(attempt, len(_AGAIN_S) - 1)])
+                attempt += 1
+                following = asyncio.create_task(self._follow().run())
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+
+    def _changed(self, workspace_id: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> None:
+        if not self._began or not self.listeners.changed:
+            return
+        old, new = self._shown(before), self._shown(after)
+        if is_change(old, new):
+            for changed in self.listeners.changed:
+                changed(workspace_id, old, new)
+
+    def _sampled(self, workspace_id: str) -> None:
+        self.counts.metrics_taken += 1
+        for sampled in self.listeners.sampled:
+            sampled(workspace_id)
+
+    def _shown(self, record: Mapping[str, Any] | None) -> State | None:
+        return None if record is None else state_json(record, self._usage.metrics_of(record))
+
+    def _heard(self, event: Mapping[str, Any]) -> None:
+        if event["type"] == "sync_complete":
+            asked = event["sync"]["request_id"] if event["sync"] else ""
+        else:
+            asked = (event["error"] or {}).get("context", {}).get("request_id", "")
+        if asked in self._answers:
+            self._answers[asked].put_nowait(event)
+
+    def _controlled(self, record: Mapping[str, Any]) -> None:
+        section = record.get("interval")
+        if record["kind"] == "interval" and section and section["name"] in self._intervals:
+            self._intervals[section["name"]] = section["interval_ms"] / 1000
+
+    def ids(self) -> Sequence[str]:
+        """Ids of all workspaces, sorted."""
+        return [state["workspace_id"] for state in self._states]
+
+    def find(self, name: str) -> Sequence[str]:
+        """The id of the workspace with that id, else of those with that name."""
+        return [state["workspace_id"] for state in self._states.find(name)]
+
+    def state(self, workspace_id: str) -> State | None:
+        """A workspace's state with its metrics."""
+        self.counts.looked_up += 1
+        found = self._shown(self._states.get(workspace_id))
+        self.counts.found += found is not None
+        return found
+
+    def lag(self) -> int:
+        """Records of the log not taken yet; -1: not known."""
+        return max(-1, sum(self._live.lag().values())) if self._live is not None else -1
+
+    def interval_seconds(self, name: str) -> float:
+        """The interval in force: what was asked for last, else the setting."""
+        return self._intervals[name]
+
+    def engines(self) -> list[Json]:
+        """Engines that have containers."""
+        found: dict[str, Json] = {}
+        for state in self._states:
+            for container in state["containers"]:
+                known = found.setdefault(
+                    container["engine_id"], {"id": container["engine_id"], "name": container["engine"], "containers": 0, "running": 0}
+                )
+                known["containers"] += 1
+                known["running"] += container["state"] == "running"
+        return [found[engine_id] for engine_id in sorted(found)]
+
+    async def sync(self, workspace_id: str | None, timeout_s: float) -> list[Json]:
+        """Asks producers to list now, and waits for those of the engines concerned."""
+        waiting = self._states.engine_ids()
+        if workspace_id is not None:
+            waiting = {container["engine_id"] for container in (self._states.get(workspace_id) or {"containers": ()})["containers"]}
+        request_id = f"py.{secrets.token_hex(8)}"
+        answers = self._answers[request_id] = asyncio.Queue()
+        got: list[Json] = []
+        try:
+            await self._writer.publish([sync_request(self._settings, request_id, workspace_id, _who())])
+            async with asyncio.timeout(timeout_s):
+                while waiting or not got:
+                    event = await answers.get()
+                    if event["type"] == "error":
+                        raise Refused(event["message"])
+                    waiting.discard(event["engine_id"])
+                    got.append(event_json(event))
+        except TimeoutError as error:
+            which = f" of {', '.join(sorted(waiting))}" if waiting else ""
+            raise Unreachable(f"no answer from the producer{which} within {timeout_s:g} s", "does it run? `wst doctor` tells") from error
+        finally:
+            del self._answers[request_id]
+        return got
+
+    async def set_interval(self, name: str, seconds: float) -> None:
+        """Sets an interval of all producers."""
+        await self._writer.publish([interval_request(self._settings, name, checked_seconds(name, seconds))])
+        self._intervals[name] = seconds
+
+    async def close(self) -> None:
+        """Lets go of everything."""
+        if self._task is not None:
+            self._task.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._task
+        await self._writer.close()
+
+
+def _who() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "python"
