@@ -126,6 +126,12 @@ class Settings(BaseSettings):
         60.0, ge=0, description="metrics_update events of a workspace at most so often; 0: each sample; off: none"
     )
 
+    activity_every: Annotated[float | None, BeforeValidator(_off)] = Field(
+        300.0, ge=10, description="use of CPU or network above the floors is recorded at most so often, as a sign of activity; off: never"
+    )
+    activity_cpu: float = Field(5.0, gt=0, le=100_000, description="floor of CPU that is activity, percent of one CPU")
+    activity_network: int = Field(1_024, gt=0, description="floor of network that is activity, bytes a second")
+
     api: str = Field("http://127.0.0.1:8321", description="API that reading commands talk to")
     api_host: str = Field("127.0.0.1", description="address the API listens on; elsewhere than loopback only with a token")
     api_port: int = Field(8321, ge=0, le=65_535, description="port the API listens on; 0: any")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from schemas import topics
 from schemas.codec import Undecodable, codec
@@ -135,13 +135,25 @@ def _position(state: WorkspaceState) -> Position:
     return Position(state.epoch, state.partition, state.offset)
 
 
-class UsageAgent:
-    """docker.stats → workspace.usage: derived samples of each tick, and windows when they are due."""
+class Telling(Protocol):
+    """Tells more of a tick than samples and windows (`usage_telling.py`)."""
 
-    def __init__(self, table: Table[UsageState], writer: Writer, refused: DeadLetters) -> None:
+    def tell(self, state: UsageState, outputs: Sequence[Mapping[str, Any]], tick: Mapping[str, Any], record: Input) -> None:
+        """Takes a tick that was folded just now, with what the fold made of it."""
+
+
+class UsageAgent:
+    """docker.stats → workspace.usage: derived samples of each tick, and windows when they are due.
+
+    Args:
+        telling: tells what else follows; None: nothing does.
+    """
+
+    def __init__(self, table: Table[UsageState], writer: Writer, refused: DeadLetters, telling: Telling | None = None) -> None:
         self._table = table
         self._writer = writer
         self._refused = refused
+        self._telling = telling
         self._owed: dict[int, Owed] = {}
 
     def begin(self, partition: int) -> None:
@@ -161,6 +173,8 @@ class UsageAgent:
         self._refused.accept()
         self._table.put(partition, key, state)
         self._publish(state, outputs, record)
+        if self._telling is not None:
+            self._telling.tell(state, outputs, tick, record)
         owed = self._owed[partition]
         if key not in owed and (at_ms := owed_at_ms(state)) is not None:
             owed.remember(key, at_ms)

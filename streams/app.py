@@ -29,6 +29,7 @@ from streams.reconcile_agent import ReconcileAgent
 from streams.silence import Silence
 from streams.state_follower import StateFollower
 from streams.topology import STATE_APP, USAGE_APP, AppPlan, engines_table, usage_table, workspaces_table
+from streams.usage_telling import UsageTelling, update_policy
 
 T = TypeVar("T")
 
@@ -142,12 +143,14 @@ def state_app(settings: Settings, lane: LaneSettings) -> LaneApp:
 
 
 def usage_app(settings: Settings, lane: LaneSettings) -> LaneApp:
-    """docker.stats → workspace.usage."""
+    """docker.stats → workspace.usage, metrics_update events, and signs of activity into docker.events."""
     app = LaneApp(lane)
     prefix = settings.topic_prefix
     table = usage_table()
     refused = DeadLetters("usage", prefix, app.outputs.send)
-    app.reads(topics.DOCKER_STATS.full(prefix), UsageAgent(table, Writer(prefix, app.outputs.send, refused), refused), table)
+    writer = Writer(prefix, app.outputs.send, refused)
+    telling = UsageTelling(writer, update_policy(settings))
+    app.reads(topics.DOCKER_STATS.full(prefix), UsageAgent(table, writer, refused, telling), table)
     return app
 
 

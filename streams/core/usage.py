@@ -17,6 +17,7 @@ from streams.core.facts import MAX_GENERATION, Position
 from streams.core.invalid import InvalidMessage
 from streams.core.rates import Namespaces, derive, gauges, host, nothing_known, plausible
 from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, Row, pack
+from streams.core.updates import Updates
 from streams.core.window_set import DEFAULT, Policy, WindowSet, grace_begins, window_record
 from streams.core.windows import DAY_NS, HOUR_NS
 
@@ -52,6 +53,8 @@ class UsageState:
     position: Position | None = None
     """The last tick folded: what is not behind it is known already."""
     engines: dict[str, EngineUsage] = field(default_factory=dict)
+    updates: Updates = field(default_factory=Updates)
+    """What was told beside samples and windows."""
 
 
 def initial(workspace_id: str) -> UsageState:

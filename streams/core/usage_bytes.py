@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from streams.core.counters import PACKED_BYTES
 from streams.core.facts import Position
+from streams.core.updates import from_text, to_text
 from streams.core.usage import EngineUsage, UsageState
 from streams.core.window_set import Slot, WindowSet
 from streams.core.windows import LARGEST, NUMBERS, Window
@@ -36,6 +37,8 @@ def to_bytes(state: UsageState) -> bytes:
     out.append(_COUNT.pack(len(state.engines)))
     for _, engine in sorted(state.engines.items()):
         _write_engine(out, engine)
+    if told := to_text(state.updates):
+        _write_text(out, told)
     return b"".join(out)
 
 
@@ -53,6 +56,8 @@ def from_bytes(data: bytes) -> UsageState:
     for _ in range(source.count()):
         engine = _read_engine(source)
         state.engines[engine.engine_id] = engine
+    if not source.at_end():  # a value of before there were updates ends here
+        state.updates = from_text(source.text())
     return state
 
 
@@ -156,6 +161,9 @@ class _Reader:
         values = what.unpack_from(self._data, self._at)
         self._at += what.size
         return values
+
+    def at_end(self) -> bool:
+        return self._at >= len(self._data)
 
     def take(self, size: int) -> bytes:
         begin = self._at

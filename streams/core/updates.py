@@ -1,0 +1,141 @@
+"""What is told of a workspace's usage beside samples and windows: `metrics_update` events and signs of activity. Pure.
+
+Both are judged tick by tick and engine by engine: a tick is one workspace on one engine at one instant of its producer's clock.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, NamedTuple
+
+HOUR_NS: Final = 3_600 * 10**9
+"""A producer's clock that ran back further begins anew; less is an old tick that came late, which tells nothing."""
+
+_READ: Final = struct.Struct("<8xq32xq48xqq")
+"""Of a packed derived sample: interval_ns, cpu_millipercent, and the counted bytes received and sent (`samples.COLUMNS`)."""
+
+Figures = dict[str, float]
+
+
+class UpdatePolicy(NamedTuple):
+    """When something is told; None: never.
+
+    `every_ns`: at most so often a `metrics_update`. `quantum_ns`: at most one sign of activity in each; the floors are thousandths
+    of a percent of one CPU, and bytes a second.
+    """
+
+    every_ns: int | None = 60 * 10**9
+    quantum_ns: int | None = 300 * 10**9
+    cpu_floor_millipercent: int = 5_000
+    network_floor_bytes: int = 1_024
+
+
+@dataclass(slots=True)
+class EngineUpdates:
+    """What was told of a workspace on one engine.
+
+    Attributes:
+        told_ns: tick of the last update; 0: none yet.
+        metrics: its figures.
+        pending_ns: tick that is being gathered, as it comes in parts.
+        pending: the figures of its parts so far.
+        quantum: number of the last quantum with a sign of activity.
+    """
+
+    told_ns: int = 0
+    metrics: Figures = field(default_factory=dict)
+    pending_ns: int = 0
+    pending: Figures = field(default_factory=dict)
+    quantum: int = 0
+
+
+@dataclass(slots=True)
+class Updates:
+    """Of one workspace; `seq` numbers its events of stream usage from 1 and never restarts."""
+
+    seq: int = 0
+    engines: dict[str, EngineUpdates] = field(default_factory=dict)
+
+    def of(self, engine_id: str) -> EngineUpdates:
+        """What was told of an engine."""
+        return self.engines.setdefault(engine_id, EngineUpdates())
+
+
+class Update(NamedTuple):
+    """A `metrics_update`: the section of the event, without names that only one side has in `delta`."""
+
+    old_metrics: Figures
+    new_metrics: Figures
+    delta: Figures
+    updated_at_ns: int
+
+
+def is_due(entry: EngineUpdates, tick: Mapping[str, Any], policy: UpdatePolicy) -> bool:
+    """Whether the tick's figures are wanted."""
+    if policy.every_ns is None:
+        return False
+    at_ns: int = tick["tick_at_ns"]
+    if tick["part"]:
+        return entry.pending_ns == at_ns
+    return at_ns >= entry.told_ns + policy.every_ns or at_ns < entry.told_ns - HOUR_NS
+
+
+def update(entry: EngineUpdates, tick: Mapping[str, Any], figures: Figures) -> Update | None:
+    """Takes in the figures of a tick that is due, or of a part of it; None: there is nothing to tell yet."""
+    if tick["parts"] > 1:
+        before = entry.pending if tick["part"] else {}
+        figures = {name: before.get(name, 0) + figures.get(name, 0) for name in {**before, **figures}}
+        entry.pending_ns, entry.pending = tick["tick_at_ns"], figures
+        if tick["part"] + 1 < tick["parts"]:
+            return None
+    entry.pending_ns, entry.pending = 0, {}
+    if "cpu_percent" not in figures:
+        return None  # first readings only: what it does needs two
+    old, new = entry.metrics, _with_percent(figures)
+    entry.metrics, entry.told_ns = new, tick["tick_at_ns"]
+    return Update(old, new, {name: round(new[name] - old[name], 3) for name in new if name in old}, tick["tick_at_ns"])
+
+
+def _with_percent(figures: Figures) -> Figures:
+    """Percents do not add up; what they are of does."""
+    used, limit = figures.get("memory_usage"), figures.get("memory_limit")
+    percent = {"memory_percent": round(used / limit * 100, 3)} if used is not None and limit else {}
+    return {name: round(value, 3) for name, value in sorted({**figures, **percent}.items())}
+
+
+def activity(entry: EngineUpdates, tick: Mapping[str, Any], derived: Iterable[bytes], policy: UpdatePolicy) -> tuple[int, int] | None:
+    """The first sign of activity in a quantum: CPU in thousandths of a percent, and bytes a second; None: none, or known.
+
+    Args:
+        derived: packed derived samples of the tick.
+    """
+    if policy.quantum_ns is None:
+        return None
+    quantum = tick["tick_at_ns"] // policy.quantum_ns
+    # A clock that ran back an hour counts anew.
+    if quantum <= entry.quantum and tick["tick_at_ns"] > entry.quantum * policy.quantum_ns - HOUR_NS:
+        return None
+    cpu = network = 0
+    for packed in derived:
+        interval_ns, millipercent, received, sent = _READ.unpack_from(packed)
+        if interval_ns > 0:
+            cpu += max(millipercent, 0)
+            network += (max(received, 0) + max(sent, 0)) * 10**9 // interval_ns
+    if cpu < policy.cpu_floor_millipercent and network < policy.network_floor_bytes:
+        return None
+    entry.quantum = quantum
+    return cpu, network
+
+
+def to_text(updates: Updates) -> str:
+    """For the value's bytes."""
+    return json.dumps(asdict(updates), separators=(",", ":"), sort_keys=True) if updates.seq or updates.engines else ""
+
+
+def from_text(text: str) -> Updates:
+    """Reads what `to_text` wrote."""
+    plain: Mapping[str, Any] = json.loads(text)
+    return Updates(plain["seq"], {engine_id: EngineUpdates(**entry) for engine_id, entry in plain["engines"].items()})

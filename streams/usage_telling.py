@@ -1,0 +1,108 @@
+"""What the usage agent tells beside samples and windows: `metrics_update` events, and signs of activity as facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from schemas import topics
+from schemas.identity import notice_fact_id
+from schemas.settings import Settings
+from streams.agents import Writer
+from streams.core.notices import notice_fact
+from streams.core.samples import unpack
+from streams.core.updates import Figures, Update, UpdatePolicy, activity, is_due, update
+from streams.core.usage import UsageState
+from streams.lane import Input
+from streams.query.metrics import Metrics, Sampled, combine
+
+Record = Mapping[str, Any]
+
+#: What an update tells, by the interface's names; all of it adds up over the parts of a tick.
+_FIGURES: Final = {
+    "cpu_percent": "cpu_percent",
+    "memory_usage": "memory_used_bytes",
+    "memory_limit": "memory_limit_bytes",
+    "network_rx_bytes_total": "network_rx_total_bytes",
+    "network_tx_bytes_total": "network_tx_total_bytes",
+    "network_rx_bytes_per_second": "network_rx_bytes_per_second",
+    "network_tx_bytes_per_second": "network_tx_bytes_per_second",
+    "block_read_bytes_total": "block_read_total_bytes",
+    "block_write_bytes_total": "block_write_total_bytes",
+    "pids": "pids",
+}
+_MB: Final = 1 << 20
+
+
+def update_policy(settings: Settings) -> UpdatePolicy:
+    """The policy of the settings."""
+    every_s, quantum_s = settings.metrics_update_every, settings.activity_every
+    return UpdatePolicy(
+        None if every_s is None else round(every_s * 1e9),
+        None if quantum_s is None else round(quantum_s * 1e9),
+        round(settings.activity_cpu * 1_000),
+        settings.activity_network,
+    )
+
+
+class UsageTelling:
+    """Tells what a tick comes to."""
+
+    def __init__(self, writer: Writer, policy: UpdatePolicy) -> None:
+        self._writer = writer
+        self._policy = policy
+
+    def tell(self, state: UsageState, outputs: Sequence[Record], tick: Record, record: Input) -> None:
+        """Takes a tick that was folded just now, with what the fold made of it."""
+        samples = next((output["samples"] for output in outputs if output["kind"] == "samples"), None)
+        if samples is None:
+            return  # folded before, or without a sample
+        entry = state.updates.of(tick["engine_id"])
+        busy = activity(entry, tick, (sample["derived"] for sample in samples), self._policy)
+        if busy is not None:
+            self._tell_activity(tick, busy, record)
+        if is_due(entry, tick, self._policy) and (found := update(entry, tick, _figures(samples, tick))) is not None:
+            state.updates.seq += 1
+            self._tell_update(state.updates.seq, found, tick, record)
+
+    def _tell_activity(self, tick: Record, busy: tuple[int, int], record: Input) -> None:
+        cpu, network = busy
+        quantum_ns = self._policy.quantum_ns or 1
+        fact = notice_fact(
+            "activity",
+            (tick["workspace_id"], tick["workspace_name"]),
+            tick["tick_at_ns"],
+            notice_fact_id,
+            recorded_at_ns=record.timestamp_ms * 1_000_000,
+            about=f"{tick['engine_id']}\n{quantum_ns}",
+            identity_ns=tick["tick_at_ns"] // quantum_ns,
+            engine=(tick["engine_id"], tick["engine_name"], tick["generation"]),
+            reason=f"CPU {cpu / 1_000:.1f} %, network {network:,} bytes/s",
+            value=cpu,
+        )
+        self._writer.write(topics.DOCKER_EVENTS, tick["workspace_id"], fact, "notice", fact["id"], record)
+
+    def _tell_update(self, seq: int, found: Update, tick: Record, record: Input) -> None:
+        epoch, partition, offset = record.position
+        new = found.new_metrics
+        said = f"{tick['workspace_name']} uses {new.get('cpu_percent', 0):.1f} % CPU and {new.get('memory_usage', 0) / _MB:,.1f} MiB"
+        event = {
+            "type": "metrics_update",
+            "id": f"usage.{epoch}.{seq}.{tick['workspace_id']}",
+            "stream": "usage",
+            "seq": seq,
+            "workspace_id": tick["workspace_id"],
+            "engine_id": tick["engine_id"],
+            "timestamp_ns": found.updated_at_ns,
+            "message": said,
+            "cause": {"topic": record.topic, "epoch": epoch, "partition": partition, "offset": offset},
+            "metrics_update": found._asdict(),
+        }
+        self._writer.write(topics.WORKSPACE_CHANGES, tick["workspace_id"], event, "metrics_update", str(event["id"]), record)
+
+
+def _figures(samples: Sequence[Record], tick: Record) -> Figures:
+    sampled = [Sampled(tick["engine_id"], tick["host_memory_bytes"], unpack(sample["derived"])) for sample in samples]
+    metrics = combine(sampled) or Metrics()
+    found = {name: getattr(metrics, source) for name, source in _FIGURES.items()}
+    return {name: float(value) for name, value in found.items() if value is not None}
