@@ -14,6 +14,7 @@ from streams.api import (
     routes_history,
     routes_query,
     routes_stream,
+    routes_time,
     routes_trends,
     routes_workspaces,
 )
@@ -28,6 +29,7 @@ _AREAS: Final = (
     routes_history.add,
     routes_query.add,
     routes_stream.add,
+    routes_time.add,
     routes_trends.add,
     routes_export.add,
     routes_health.add,

@@ -60,6 +60,8 @@ class Live:
         self.loaded = asyncio.Event()
         self.skipped = 0
         prefix = settings.topic_prefix
+        #: Full name of the topic that facts lie in.
+        self.facts_topic = topics.DOCKER_EVENTS.full(prefix)
         self._take: dict[str, Callable[[ConsumerRecord[bytes, bytes]], None]] = {
             topics.WORKSPACE_STATE.full(prefix): self._take_state,
             topics.WORKSPACE_USAGE.full(prefix): self._take_usage,

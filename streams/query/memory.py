@@ -124,6 +124,10 @@ class MemoryArchive:
         """Refuses: what needs SQL needs ClickHouse."""
         raise Refused(f"an archive in memory cannot answer {question!r}", "use ClickHouse")
 
+    async def look(self, question: str, parameters: Mapping[str, Any], raw: Sequence[str] = ()) -> list[Record]:
+        """Refuses, likewise."""
+        raise Refused(f"an archive in memory cannot answer {question!r}", "use ClickHouse")
+
     async def query(self, sql: str, form: str) -> bytes:
         """Refuses, likewise."""
         raise Refused("an archive in memory answers no SQL", "use ClickHouse")

@@ -1,0 +1,84 @@
+"""The past of states: as they were at an instant, why, and how one went on over a range."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Final
+
+from fastapi import FastAPI, Query, Response
+
+from streams.api.problems import Problem
+from streams.api.routes_events import Types, known_types
+from streams.api.routes_history import Since, Until, span, the_past_of
+from streams.api.site import Site, answer
+from streams.api.times import parse_time_ns
+from streams.query.archive import Cursor, EventFilter
+from streams.query.history import DAY_NS
+from streams.query.past import facts_until, states_at
+from streams.query.present import state_json, time_text
+from streams.query.timeline import timeline
+from streams.query.why import trace, why
+
+_MOST: Final = 1_000
+
+At = Annotated[str | None, Query(description="The instant: RFC 3339, or a duration ago such as 2h; without it: now.")]
+
+
+def add(app: FastAPI, site: Site) -> None:
+    """Adds the routes."""
+    _add_as_of(app, site)
+    _add_why(app, site)
+    _add_timeline(app, site)
+
+
+def _add_as_of(app: FastAPI, site: Site) -> None:
+    @app.get("/api/v1/as-of", summary="All workspaces, or one, as they were at an instant")
+    async def as_of(
+        at: Annotated[str, Query(alias="time", description="The instant: RFC 3339, or a duration ago such as 2h.")],
+        workspace: Annotated[str | None, Query(description="Only this workspace: an id, or a name that only it has.")] = None,
+    ) -> Response:
+        at_ns = _instant("time", at)
+        name = None if workspace is None else the_past_of(site, workspace)
+        states = await states_at(site.archive, at_ns, name)
+        if name is not None and not states:
+            raise _unknown_then(name, at_ns)
+        return answer({"time": time_text(at_ns), "workspaces": [state_json(state) for state in states]})
+
+
+def _add_why(app: FastAPI, site: Site) -> None:
+    @app.get("/api/v1/workspaces/{workspace}/why", summary="The facts that led to a workspace's state, and what to read next")
+    async def reasons(workspace: str, at: At = None) -> Response:
+        at_ns = time.time_ns() if at is None else _instant("at", at)
+        name = the_past_of(site, workspace)
+        found = trace(name, await facts_until(site.archive, name, at_ns))
+        said = why(found, site.live.facts_topic, at_ns)
+        if said is None:
+            raise _unknown_then(name, at_ns)
+        return answer(said)
+
+
+def _add_timeline(app: FastAPI, site: Site) -> None:
+    @app.get("/api/v1/workspaces/{workspace}/timeline", summary="What a workspace was within a range, and what happened to it")
+    async def workspace_timeline(
+        workspace: str,
+        since: Since = None,
+        until: Until = None,
+        types: Types = None,
+        limit: Annotated[int, Query(ge=1, le=_MOST, description="At most so many events.")] = 200,
+        cursor: Annotated[str | None, Query(description="`next` of the page before: more events, further back.")] = None,
+    ) -> Response:
+        since_ns, until_ns = span(since, until, DAY_NS)
+        which = EventFilter(the_past_of(site, workspace), known_types(types), since_ns, until_ns)
+        after = Cursor.parse(cursor) if cursor else None
+        return answer(await timeline(site.archive, which, since_ns, until_ns, limit, after))
+
+
+def _instant(name: str, text: str) -> int:
+    at_ns = parse_time_ns(name, text)
+    if at_ns is None or at_ns < 0:
+        raise Problem(422, "wrong argument", f"{name}: an instant after 1970 is needed")
+    return at_ns
+
+
+def _unknown_then(name: str, at_ns: int) -> Problem:
+    return Problem(404, "no such workspace", f"nothing was known of a workspace {name[:200]!r} at {time_text(at_ns) or 'that time'}")

@@ -1,0 +1,90 @@
+"""What was at an instant: the fold, in the order of the log, of the facts that had happened by then.
+
+Of a slice of facts only the last state is published, so an instant can lie between two kept states. Where a state is kept
+at exactly the last fact up to the instant, and nothing later lies before it in the log, that state is the answer; the
+workspaces for which it is not so, few at any instant, are folded from their facts. Either way it is what the fold said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
+
+from schemas import topics
+from schemas.codec import Undecodable, codec
+from streams.core import workspace
+from streams.core.facts import Fact, Position, parse_fact
+from streams.core.invalid import InvalidMessage
+from streams.core.state import WorkspaceState
+from streams.query.archive import Archive, Record
+
+DAY_NS: Final = 86_400 * 10**9
+
+_STATE: Final = codec(topics.WORKSPACE_STATE.subject)
+_FACT: Final = codec(topics.DOCKER_EVENTS.subject)
+_LOG: Final = itemgetter("log_epoch", "log_partition", "log_offset")
+
+
+async def states_at(archive: Archive, at_ns: int, workspace_id: str | None = None) -> list[Record]:
+    """State records as the fold said them at an instant, by workspace id; nothing for a workspace unknown or forgotten then.
+
+    Args:
+        at_ns: ns since the Unix epoch; a fact of that very instant has happened.
+        workspace_id: only of this workspace.
+    """
+    asked = {"at_ns": at_ns, "day": at_ns // DAY_NS, "workspace_id": workspace_id or ""}
+    bounds = await archive.look("as_of_bounds", asked)
+    kept = await _kept(archive, bounds)
+    folded = await _folded(archive, at_ns, [row["workspace_id"] for row in bounds if row["workspace_id"] not in kept])
+    found = [state for state in (kept | folded).values() if state is not None]
+    return sorted(found, key=itemgetter("workspace_id"))
+
+
+async def _kept(archive: Archive, bounds: Iterable[Mapping[str, Any]]) -> dict[str, Record | None]:
+    """States that were published at the very last fact; None: forgotten by it."""
+    clear = {row["workspace_id"]: row["last"] for row in bounds if not row["goes_on"] or row["first"] > row["last"]}
+    if not clear:
+        return {}
+    asked = {"ids": list(clear), "positions": list(clear.values())}
+    rows = await archive.look("as_of_states", asked, raw=("record",))
+    return await asyncio.to_thread(
+        lambda: {row["workspace_id"]: None if row["forgotten"] else _STATE.decode(row["record"]) for row in rows}
+    )
+
+
+async def _folded(archive: Archive, at_ns: int, workspace_ids: list[str]) -> dict[str, Record | None]:
+    if not workspace_ids:
+        return {}
+    rows = await archive.look("facts_until", {"ids": workspace_ids, "at_ns": at_ns}, raw=("record",))
+    return await asyncio.to_thread(
+        lambda: {
+            workspace_id: workspace.to_record(fold_all(workspace_id, facts_of(of_one)))
+            for workspace_id, of_one in groupby(rows, key=itemgetter("workspace_id"))
+        }
+    )
+
+
+async def facts_until(archive: Archive, workspace_id: str, at_ns: int) -> list[tuple[Fact, Position]]:
+    """A workspace's facts that had happened by an instant, in the order of the log."""
+    rows = await archive.look("facts_until", {"ids": [workspace_id], "at_ns": at_ns}, raw=("record",))
+    return await asyncio.to_thread(lambda: list(facts_of(rows)))
+
+
+def facts_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Fact, Position]]:
+    """Facts of archived rows, and where they lay; what the fold refused then is left out, as it was left out then."""
+    for row in rows:
+        try:
+            yield parse_fact(_FACT.decode(row["record"])), Position(*_LOG(row))
+        except (Undecodable, InvalidMessage):
+            continue
+
+
+def fold_all(workspace_id: str, facts: Iterable[tuple[Fact, Position]]) -> WorkspaceState:
+    """Folds a workspace from its beginning."""
+    state = workspace.initial(workspace_id)
+    for fact, position in facts:
+        workspace.fold(state, fact, position)
+    return state
