@@ -10,8 +10,10 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError
 from pydantic_settings.sources import NoDecode
 
+from schemas.alert_rules import AlertRule
 from schemas.errors import SettingError
 
 PREFIX: Final = "WST_"
@@ -122,6 +124,9 @@ class Settings(BaseSettings):
 
     cpu_threshold: float = Field(80.0, gt=0, le=100_000, description="CPU alert, percent of the limit, else of the host")
     memory_threshold: float = Field(85.0, gt=0, le=100, description="memory alert, percent of the limit")
+    alert_rules: list[AlertRule] = Field(
+        default_factory=list, description="further thresholds, and those of single workspaces: [[alert_rules]] of docs/alerts.md"
+    )
     metrics_update_every: Annotated[float | None, BeforeValidator(_off)] = Field(
         60.0, ge=0, description="metrics_update events of a workspace at most so often; 0: each sample; off: none"
     )
@@ -169,6 +174,8 @@ def load_settings() -> Settings:
     from_file = _read_toml(path) if path else {}
     try:
         return Settings(**(from_file | _secret_files()))
+    except SettingsError as error:  # a variable that should be JSON
+        raise SettingError(str(error), "lists of tables are easier to write in wst.toml") from error
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
@@ -176,8 +183,10 @@ def load_settings() -> Settings:
         if where not in os.environ and name in from_file:
             where = f"{name} in {path}"
         shown = "" if name in SECRETS else f" = {str(first['input'])[:80]!r}"
-        if first["type"] == "extra_forbidden":
+        if first["type"] == "extra_forbidden" and len(first["loc"]) == 1:
             raise SettingError(f"{where} is no setting of wst", "`wst config` lists them all") from None
+        inner = ".".join(str(part + 1) if isinstance(part, int) else part for part in first["loc"][1:])
+        where = f"{where}: {inner}" if inner else where
         raise SettingError(f"{where}{shown} makes no sense", first["msg"].removeprefix("Value error, ")) from None
 
 

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from streams.api import (
     problems,
+    routes_alerts,
     routes_events,
     routes_export,
     routes_health,
@@ -31,6 +32,7 @@ _AREAS: Final = (
     routes_stream.add,
     routes_time.add,
     routes_trends.add,
+    routes_alerts.add,
     routes_export.add,
     routes_health.add,
 )

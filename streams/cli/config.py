@@ -91,7 +91,7 @@ def _value(name: str, value: Any) -> str:
     if isinstance(value, SecretStr):
         return _without_password(value.get_secret_value()) if name.endswith("_url") else "(hidden)"
     if isinstance(value, list):
-        return " ".join(masked_url(word) for word in value)
+        return " ".join(masked_url(word) if isinstance(word, str) else word.model_dump_json() for word in value)
     if isinstance(value, str):
         return masked_url(value) if "://" in value else value
     return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,37 @@
+"""Alerts: what someone should know, raised and resolved."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import FastAPI, Query, Response
+
+from streams.api.routes_history import Since, the_past_of
+from streams.api.routes_trends import Workspace
+from streams.api.site import Site, answer
+from streams.api.times import parse_time_ns
+
+_MOST: Final = 1_000
+
+
+def add(app: FastAPI, site: Site) -> None:
+    """Adds the route."""
+
+    @app.get("/api/v1/alerts", summary="Alerts, one an episode, the youngest first; resolved_at null: it lasts")
+    async def alerts(
+        workspace: Workspace = None,
+        all_of_them: Annotated[bool, Query(alias="all", description="Also those that are resolved.")] = False,
+        since: Since = None,
+        limit: Annotated[int, Query(ge=1, le=_MOST, description="At most so many.")] = 100,
+    ) -> Response:
+        asked = {
+            "workspace_id": "" if workspace is None else the_past_of(site, workspace),
+            "open": not all_of_them,
+            "since_ns": parse_time_ns("since", since) or 0,
+            "limit": limit,
+        }
+        rows = await site.archive.ask("alerts", asked)
+        for row in rows:
+            row["container_id"] = row["container_id"] or None
+            row["workspace_id"] = row["workspace_id"] or None
+        return answer({"alerts": rows})
