@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     )
     activity_cpu: float = Field(5.0, gt=0, le=100_000, description="floor of CPU that is activity, percent of one CPU")
     activity_network: int = Field(1_024, gt=0, description="floor of network that is activity, bytes a second")
+    handlers: list[dict[str, Any]] = Field(
+        default_factory=list, description="tables [[handlers]]: who is told what happens; docs/handlers.md"
+    )
 
     api: str = Field("http://127.0.0.1:8321", description="API that reading commands talk to")
     api_host: str = Field("127.0.0.1", description="address the API listens on; elsewhere than loopback only with a token")

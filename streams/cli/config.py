@@ -90,6 +90,8 @@ def _value(name: str, value: Any) -> str:
 
     if isinstance(value, SecretStr):
         return _without_password(value.get_secret_value()) if name.endswith("_url") else "(hidden)"
+    if name == "handlers":  # their options may hold secrets
+        return " ".join(f"{table.get('name', '?')}:{table.get('type', '?')}" for table in value)
     if isinstance(value, list):
         return " ".join(masked_url(word) if isinstance(word, str) else word.model_dump_json() for word in value)
     if isinstance(value, str):

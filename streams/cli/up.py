@@ -134,7 +134,7 @@ def _run(settings: Settings, source: Source, folder: Path, port: int, duration: 
         return states
 
     async def run() -> None:
-        tree = Tree(parts(source), environment(os.environ, folder, port, source), folder, screen.say)
+        tree = Tree(parts(source, bool(settings.handlers)), environment(os.environ, folder, port, source), folder, screen.say)
         await run_tree(tree, screen, fetch, duration)
 
     try:

@@ -34,11 +34,20 @@ def readers_by_topic(prefix: str) -> dict[str, frozenset[str]]:
     return {topic.full(prefix): frozenset(name for name, read in READERS.items() if topic in read) for topic in topics.ALL}
 
 
-def keep_ms(prefix: str) -> dict[str, int]:
+#: Handlers read events from the journal, and the wire does not wait for them: so long may one be behind.
+HANDLERS_MS: Final = 72 * HOUR_MS
+
+
+def keep_ms(prefix: str, handlers: bool = False) -> dict[str, int]:
     """Full topic name → how long the journal keeps what all readers have.
 
     Facts are the history that state is folded from; the rest is in the archive, the journal only carries it over.
+
+    Args:
+        handlers: whether any are configured.
     """
     kept = {topic.full(prefix): HOUR_MS for topic in topics.ALL}
     events = topics.DOCKER_EVENTS
+    if handlers:
+        kept[topics.WORKSPACE_CHANGES.full(prefix)] = HANDLERS_MS
     return kept | {events.full(prefix): events.retention_ms or HOUR_MS}

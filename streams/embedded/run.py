@@ -40,7 +40,7 @@ def run_broker(settings: Settings) -> None:
     bootstrap = start_cluster(readers, settings.partitions)
     wire = Wire(bootstrap)
     relay = Relay(journal, readers, wire.send)
-    pruner = Pruner(journal, relay, keep_ms(settings.topic_prefix))
+    pruner = Pruner(journal, relay, keep_ms(settings.topic_prefix, bool(settings.handlers)))
     say_ready(bootstrap)
     while not stopping:
         moved = relay.step()

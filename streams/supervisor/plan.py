@@ -45,8 +45,12 @@ class Source:
     speed: float = 1.0
 
 
-def parts(source: Source) -> tuple[Part, ...]:
-    """The parts, in the order they are shown."""
+def parts(source: Source, handlers: bool = False) -> tuple[Part, ...]:
+    """The parts, in the order they are shown.
+
+    Args:
+        handlers: whether any are configured.
+    """
     on_broker = ("broker",)
     return (
         Part("broker", _wst("broker"), provides="WST_BROKERS"),
@@ -54,6 +58,8 @@ def parts(source: Source) -> tuple[Part, ...]:
         Part("worker state", _wst("worker", "state"), needs=on_broker),
         Part("worker usage", _wst("worker", "usage"), needs=on_broker),
         Part("serve", _wst("serve"), needs=on_broker, provides="WST_API"),
+        # They read the journal: whatever hangs there, the wire does not wait for it.
+        *((Part("handlers", _wst("handle")),) if handlers else ()),
     )
 
 
