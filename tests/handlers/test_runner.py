@@ -21,16 +21,22 @@ from schemas.errors import SettingError
 from schemas.journal import Journal
 from schemas.publish import make_record
 from schemas.settings import Settings
+from streams.cli.config import settings_shown
+from streams.cli.topic_admin import TopicAdmin
+from streams.embedded.readers import keep_ms
 from streams.handlers.config import NoHandler, configs, make_handler
 from streams.handlers.filters import Filter
 from streams.handlers.handler import Event, Rejected, Retry
 from streams.handlers.runner import Runner, backoff_s
-from streams.handlers.source import JournalEvents
+from streams.handlers.source import GroupEvents, JournalEvents
+from streams.log_epoch import read_to_end
 from streams.query.present import event_json
-from streams.sinks.letters import JournalLetters
+from streams.sinks.letters import JournalLetters, KafkaLetters
+from streams.supervisor.plan import Source, parts
 from tests.client.waiting import until
 from tests.face.api_parts import whole_event
 from tests.handlers.target import HANG, answer, target
+from tests.platform.kafka import KafkaBroker
 from tests.sinks.records import event
 
 PARTITIONS = 4
@@ -278,3 +284,55 @@ async def test_the_process_goes_on_when_one_handler_blocks_one_does_not_import_a
     assert process.returncode == 0
     assert "handler broken: plug-in broken_plug:Handler does not import (ModuleNotFoundError" in said
     assert "handler good: 2 delivered" in said
+
+
+def test_wst_config_names_the_handlers_and_shows_none_of_their_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wst.toml").write_text('[[handlers]]\nname = "ops"\ntype = "webhook"\nurl = "http://h/hunter2"\n')
+    monkeypatch.chdir(tmp_path)
+    (row,) = [row for row in settings_shown() if row["name"] == "WST_HANDLERS"]
+    assert row["value"] == "ops:webhook"
+    assert "hunter2" not in str(settings_shown())
+
+
+def test_wst_up_runs_handlers_only_where_some_are_configured() -> None:
+    assert [part.name for part in parts(Source(), handlers=True)][-1] == "handlers"
+    assert "handlers" not in [part.name for part in parts(Source())]
+    # The wire never waits for them; the journal keeps events longer instead.
+    assert keep_ms("wst.", handlers=True)["wst.workspace.changes"] > keep_ms("wst.")["wst.workspace.changes"]
+
+
+@pytest.mark.kafka
+async def test_in_a_cluster_a_consumer_group_remembers_what_was_delivered(kafka: KafkaBroker, unique: str) -> None:
+    given = Settings(brokers=kafka.bootstrap, topic_prefix=f"{unique}.", partitions=2)
+    async with TopicAdmin(given) as admin:
+        await admin.apply(await admin.plan())
+    (config,) = configs([{"name": "one", "type": "log", "attempts": 1}])
+    writer = KafkaLetters(given)
+
+    async def say(*numbers: int) -> None:
+        told = [event(number) for number in numbers]
+        topic = topics.WORKSPACE_CHANGES
+        await writer.publish(
+            [make_record(topic, given.topic_prefix, "shop@laptop", one, kind="x", record_id="x", timestamp_ms=1) for one in told]
+        )
+
+    async def work(handler: Scripted, numbers: tuple[int, ...], done: int) -> None:
+        source = GroupEvents(given, "one")
+        runner = Runner(config, handler, source, KafkaLetters(given), given.topic_prefix)
+        task = asyncio.create_task(runner.run())
+        await until(lambda: task.done() or len(getattr(source, "_placed", ())) == 2, 60)
+        await say(*numbers)
+        await until(lambda: runner.counts.delivered + runner.counts.dead == done, 60)
+        runner.stop()
+        await task
+
+    await say(1)
+    first, second = Scripted(s3=[Rejected("no")]), Scripted()
+    await work(first, (2, 3, 4), 3)
+    await say(5)
+    await work(second, (6,), 2)
+    await writer.close()
+    assert [int(name.split(".")[2]) for name in first.got] == [2, 3, 4]
+    assert [int(name.split(".")[2]) for name in second.got] == [5, 6]
+    letters = [record async for record in read_to_end(given, topics.DEAD_LETTERS.full(given.topic_prefix))]
+    assert [codec("dead_letter").decode(letter.value)["reason"] for letter in letters] == ["no"]
