@@ -26,6 +26,8 @@ Record = dict[str, Any]
 ENGINE_KEPT_NS: Final = 7 * DAY_NS
 """An engine that has been silent for longer, by another engine's time, leaves the value."""
 
+WINDOWS_A_RECORD: Final = 100
+
 
 @dataclass(slots=True)
 class EngineUsage:
@@ -99,17 +101,16 @@ def publish_owed(state: UsageState, event_time_ms: int, policy: Policy = DEFAULT
     outputs = []
     at_ns = event_time_ms * 1_000_000
     for engine in state.engines.values():
-        owed = engine.windows.owed_at(policy)
+        owed = engine.windows.owed_at(engine.highest_ns, policy)
         if owed is not None and owed <= at_ns:
-            windows = [window_record(due) for due in engine.windows.due(at_ns, policy, all_days=True)]
-            if windows:
-                outputs.append(_record(state, engine, "windows", windows=windows))
+            windows = [window_record(due) for due in engine.windows.due(at_ns, policy, everything=True)]
+            outputs += _window_records(state, engine, windows)
     return outputs
 
 
 def owed_at_ms(state: UsageState, policy: Policy = DEFAULT) -> int | None:
     """Event time at which `publish_owed` has something to publish, if no sample comes before; None: nothing is owed."""
-    times = [owed for engine in state.engines.values() if (owed := engine.windows.owed_at(policy)) is not None]
+    times = [owed for engine in state.engines.values() if (owed := engine.windows.owed_at(engine.highest_ns, policy)) is not None]
     return -(-min(times) // 1_000_000) if times else None
 
 
@@ -140,7 +141,7 @@ def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], 
     known, namespaces, stale = engine.readings, engine.namespaces, tick["generation"] < engine.generation
     derived: list[Record] = []
     rows: list[Row] = []
-    containers: list[str] = []
+    folded: list[Mapping[str, Any]] = []
     for sample, packed in zip(tick["samples"], readings, strict=True):
         container_id = sample["container_id"]
         now = unpack(packed)
@@ -164,7 +165,7 @@ def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], 
                 outcome = LATE if read_ns < refused_before else FOLDED_LATE
             if outcome is FOLDED or outcome is FOLDED_LATE:
                 rows.append(row)
-                containers.append(container_id)
+                folded.append(sample)
         if read_ns > engine.highest_ns and outcome is not FUTURE and outcome is not ABSURD and not stale:
             engine.highest_ns = read_ns
         derived.append({
@@ -172,7 +173,7 @@ def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], 
             "outcome": outcome, "derived": pack(*row),
         })  # fmt: skip
     if rows:
-        engine.windows.add(rows, containers, closed_before, first_part=tick["part"] == 0)
+        engine.windows.add(rows, folded, closed_before, first_part=tick["part"] == 0)
     return derived
 
 
@@ -194,7 +195,15 @@ def _publish(state: UsageState, engine: EngineUsage, policy: Policy) -> list[Rec
     every = policy.hour_every_ns
     phase = crc32(state.workspace_id.encode()) * 1_000_000 % every
     engine.windows.due_ns = (engine.highest_ns - phase) // every * every + every + phase
-    return [_record(state, engine, "windows", windows=windows)] if windows else []
+    return _window_records(state, engine, windows)
+
+
+def _window_records(state: UsageState, engine: EngineUsage, windows: list[Record]) -> list[Record]:
+    """Records of some windows, small enough for any broker."""
+    return [
+        _record(state, engine, "windows", windows=windows[begin : begin + WINDOWS_A_RECORD])
+        for begin in range(0, len(windows), WINDOWS_A_RECORD)
+    ]
 
 
 def _let_go(state: UsageState, engine: EngineUsage, policy: Policy) -> None:

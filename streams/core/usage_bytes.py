@@ -1,30 +1,39 @@
 """The usage value as compact bytes, for the changelog and the checkpoint; the first byte is the format, older ones stay readable.
 
-Format 1, little-endian: position, engines; of each engine its texts and times, containers (id, last reading), namespaces (a
-container's number instead of the reading, where it is the same), hours, days. A container id of 64 hex digits takes 32 bytes.
-The same value always gives the same bytes.
+Format 2, little-endian: position, engines; of each engine its texts and times, containers (id, last reading), namespaces (a
+container's number instead of the reading, where it is the same), hours, days: of each the workspace's window and those of its
+containers. A container id of 64 hex digits takes 32 bytes. The same value always gives the same bytes.
+Format 1 had no windows of containers and no histograms: what it holds is continued, and those begin with it.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from streams.core.counters import PACKED_BYTES
 from streams.core.facts import Position
+from streams.core.gathering import Kept, take_samples, take_ticks
 from streams.core.updates import from_text, to_text
 from streams.core.usage import EngineUsage, UsageState
-from streams.core.window_set import Slot, WindowSet
-from streams.core.windows import LARGEST, NUMBERS, Window
+from streams.core.window_bytes import pack
+from streams.core.window_set import OTHERS, Slot, WindowSet
+from streams.core.windows import NUMBERS, Window
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 _COUNT: Final = struct.Struct("<I")
 _POSITION: Final = struct.Struct("<?qiq")
 _ENGINE: Final = struct.Struct("<iqqqq")
 _NAMESPACE: Final = struct.Struct("<qi")
-_SLOT: Final = struct.Struct(f"<qq?q{len(NUMBERS) + 4}q")
+_SLOT: Final = struct.Struct("<qqq?qq?qII")
+_KEPT: Final = struct.Struct("<qII")
+"""Of a container its samples told, bytes of its window and of what is noted: none where a day knows it only from its hours."""
+_SLOT_1: Final = struct.Struct(f"<qq?q{len(NUMBERS) + 4}q")
+_NOTHING: Final = Kept(take_samples)
+_OTHERS: Final = 0xFFFFFFFF
+"""Instead of a container's number."""
 _HEX_ID: Final = 0xFFFFFFFF
 """Instead of a text's length: 32 bytes follow, to be read as 64 hex digits."""
 
@@ -48,13 +57,13 @@ def from_bytes(data: bytes) -> UsageState:
     Raises:
         ValueError: a format of a newer version.
     """
-    if data[0] != FORMAT:
+    if not 1 <= data[0] <= FORMAT:
         raise ValueError(f"usage value of format {data[0]}: this version reads formats up to {FORMAT}; upgrade the worker")
     source = _Reader(data, 1)
     known, *position = source.unpack(_POSITION)
     state = UsageState(source.text(), Position(*position) if known else None)
     for _ in range(source.count()):
-        engine = _read_engine(source)
+        engine = _read_engine(source, data[0])
         state.engines[engine.engine_id] = engine
     if not source.at_end():  # a value of before there were updates ends here
         state.updates = from_text(source.text())
@@ -85,7 +94,7 @@ def _write_engine(out: list[bytes], engine: EngineUsage) -> None:
     _write_windows(out, windows)
 
 
-def _read_engine(source: _Reader) -> EngineUsage:
+def _read_engine(source: _Reader, version: int) -> EngineUsage:
     engine = EngineUsage(source.text(), source.text(), source.text())
     engine.labels = {source.text(): source.text() for _ in range(source.count())}
     engine.generation, engine.highest_ns, engine.tick_at_ns, gone_before_ns, due_ns = source.unpack(_ENGINE)
@@ -94,40 +103,69 @@ def _read_engine(source: _Reader) -> EngineUsage:
     for _ in range(source.count()):
         namespace, number = source.unpack(_NAMESPACE)
         engine.namespaces[namespace] = distinct[number] if number >= 0 else source.take(PACKED_BYTES)
-    engine.windows = _read_windows(source, gone_before_ns, due_ns)
+    engine.windows = _read_windows(source, gone_before_ns, due_ns, _read_slot if version > 1 else _read_slot_1)
     return engine
 
 
 def _write_windows(out: list[bytes], windows: WindowSet) -> None:
     """Container ids once, then the windows, which refer to them by number."""
     slots = [*windows.hours.values(), *windows.days.values()]
-    ids = sorted(set().union(*(slot.window.containers for slot in slots)))
+    ids = sorted(set().union(*(slot.members for slot in slots)))
     out.append(_COUNT.pack(len(ids)))
     for container_id in ids:
         _write_text(out, container_id)
     number = {container_id: index for index, container_id in enumerate(ids)}
+    number[OTHERS] = _OTHERS
     for kept in (windows.hours, windows.days):
         out.append(_COUNT.pack(len(kept)))
         for start, slot in sorted(kept.items()):
-            window = slot.window
-            last = [min(value, LARGEST) for value in (*window.cpu_last, *window.memory_last)]
-            out.append(_SLOT.pack(start, slot.published_count, slot.published_final, slot.published_at_ns, *window.numbers(), *last))
-            _write_numbers(out, (number[container_id] for container_id in window.containers))
+            _write_slot(out, start, slot, number)
 
 
-def _read_windows(source: _Reader, gone_before_ns: int, due_ns: int) -> WindowSet:
+def _write_slot(out: list[bytes], start: int, slot: Slot, number: Mapping[str, int]) -> None:
+    out.append(
+        _SLOT.pack(
+            start, slot.count, slot.published_count, slot.published_final, slot.published_at_ns, slot.told_count, slot.told_final,
+            slot.told_at_ns, len(slot.ticks.packed), len(slot.ticks.noted),
+        )
+    )  # fmt: skip
+    out += (slot.ticks.packed, bytes(slot.ticks.noted))
+    _write_numbers(out, (number[container_id] for container_id in slot.members))
+    kept = {*slot.containers, *slot.told}
+    _write_numbers(out, (number[container_id] for container_id in kept))
+    for container_id in sorted(kept, key=number.__getitem__):
+        one = slot.containers.get(container_id, _NOTHING)
+        out += (_KEPT.pack(slot.told.get(container_id, 0), len(one.packed), len(one.noted)), one.packed, bytes(one.noted))
+
+
+def _read_windows(source: _Reader, gone_before_ns: int, due_ns: int, read: Callable[[_Reader, list[str]], tuple[int, Slot]]) -> WindowSet:
     ids = [source.text() for _ in range(source.count())]
-    hours, days = (dict([_read_slot(source, ids) for _ in range(source.count())]) for _ in range(2))
+    hours, days = (dict([read(source, ids) for _ in range(source.count())]) for _ in range(2))
     return WindowSet(hours, days, gone_before_ns, due_ns)
 
 
 def _read_slot(source: _Reader, ids: list[str]) -> tuple[int, Slot]:
-    values: tuple[Any, ...] = source.unpack(_SLOT)
-    start, count, final, at_ns = values[:4]
-    containers = {ids[number] for number in source.numbers()}
-    # The fields of a window are in the order of NUMBERS: a tenth of the cost of setting them one by one.
-    window = Window(*(*values[4:-4], values[-4:-2], values[-2:], containers))
-    return start, Slot(window, count, final, at_ns)
+    start, count, published, final, at_ns, told_count, told_final, told_at_ns, packed, noted = source.unpack(_SLOT)
+    slot = Slot(Kept(take_ticks, source.take(packed), source.take(noted)), count, published, bool(final), at_ns)
+    slot.members = {ids[number] for number in source.numbers()}
+    slot.told_count, slot.told_final, slot.told_at_ns = told_count, bool(told_final), told_at_ns
+    for number in source.numbers():
+        container_id = OTHERS if number == _OTHERS else ids[number]
+        told, packed, noted = source.unpack(_KEPT)
+        if packed or noted:
+            slot.containers[container_id] = Kept(take_samples, source.take(packed), source.take(noted))
+        if told:
+            slot.told[container_id] = told
+    return start, slot
+
+
+def _read_slot_1(source: _Reader, ids: list[str]) -> tuple[int, Slot]:
+    """Of the containers only who they were."""
+    values: tuple[Any, ...] = source.unpack(_SLOT_1)
+    start, published, final, at_ns = values[:4]
+    window = Window(*(*values[4:-4], values[-4:-2], values[-2:]))
+    ticks = Kept(take_ticks, pack(window))
+    return start, Slot(ticks, window.sample_count, published, final, at_ns, members={ids[number] for number in source.numbers()})
 
 
 def _write_text(out: list[bytes], text: str) -> None:

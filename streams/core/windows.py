@@ -9,20 +9,22 @@ engine's highest time ───────────────────�
 hour 10:00–11:00   open        │ closed (final), still corrected   │ gone into its day; a sample for it is late
                            11:00 + delay                       11:00 + delay + grace
 ```
-Lowest, highest and last are over ticks: a message of docker.stats is one instant of one engine, and its value is the sum over its
-samples in the window. The same in SQL, from derived samples alone: `tests/core_usage/windows.sql`.
+A window is of a workspace or of one of its containers. Of a workspace, lowest, highest, last and percentiles are over ticks: a message
+of docker.stats is one instant of one engine, and its value is the sum over its samples in the window; of a container they are over
+its samples. The same in SQL, from derived samples alone: `tests/core_usage/windows.sql` and `container_windows.sql`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Final
 
-from streams.core.samples import Row
+from streams.core.histogram import Histogram
 
-HOUR_NS: Final = 3_600 * 10**9
+SECOND_NS: Final = 10**9
+HOUR_NS: Final = 3_600 * SECOND_NS
 DAY_NS: Final = 24 * HOUR_NS
 LARGEST: Final = (1 << 63) - 1
 """Sums that hostile counters drive beyond 64 bits stay here: saturating addition is a monoid too."""
@@ -32,17 +34,26 @@ NUMBERS: Final = (
     "network_tx_bytes", "block_read_bytes", "block_write_bytes", "throttled_ns", "page_faults", "late_count", "first_read_ns",
     "last_read_ns", "cpu_millipercent_min", "cpu_millipercent_max", "memory_used_bytes_min", "memory_used_bytes_max",
 )  # fmt: skip
-"""The fields of a window that are one integer, in their order on disk; the first `SUMS` of them are sums."""
-SUMS: Final = 13
+"""The fields of a window that are one integer, in their order on disk."""
+METRICS: Final = ("cpu_millipercent", "memory_used_bytes", "network_rx_bytes_per_second", "network_tx_bytes_per_second")
+"""What percentiles are kept of; of a container the first two."""
 
 Last = tuple[int, int]
 """(time of the reading in ns, value): the highest pair is the last value, whatever the order of folding."""
 NONE_YET: Final[Last] = (-1, -1)
 
 
+Name = tuple[int, str, str]
+"""(time of a reading in ns, the container's name then, its service): the highest is the last."""
+NO_NAME: Final[Name] = (-1, "", "")
+
+
 @dataclass(slots=True)
 class Window:
-    """The aggregate of some samples; as made, of none (`empty`). Fields as in the schema (`usage`, `Window`), -1: none known."""
+    """The aggregate of some samples; as made, of none (`empty`). Fields as in the schema (`usage`, `Window`), -1: none known.
+
+    Of a container: no ticks but samples, its own network bytes, no histograms of rates.
+    """
 
     sample_count: int = 0
     tick_count: int = 0
@@ -65,79 +76,27 @@ class Window:
     memory_used_bytes_max: int = -1
     cpu_last: Last = NONE_YET
     memory_last: Last = NONE_YET
-    containers: set[str] = field(default_factory=set)
-
-    def add(self, rows: Sequence[Row], containers: Iterable[str], late_count: int, first_part: bool) -> None:  # noqa: PLR0912
-        """Adds the folded samples of one tick that belong here: at least one."""
-        observed = cpu_core = memory = rx = tx = read = written = throttled = faults = 0
-        cpu = used = first = last = longest = -1
-        for (
-            read_ns, interval, d_cpu, _, _, _, s_cpu, s_used, _, _, held, _, _, d_rx, d_tx, d_read, d_written, d_throttled, d_faults,
-            _, _, _, _, _, _, _,
-        ) in rows:  # fmt: skip
-            observed += interval
-            if interval > longest:  # noqa: PLR1730 - a call of max() costs three times as much
-                longest = interval
-            if read_ns > last:  # noqa: PLR1730
-                last = read_ns
-            if read_ns < first or first < 0:
-                first = read_ns
-            # An unknown value is -1; the first known one makes the tick's value known.
-            if s_cpu >= 0:
-                cpu_core += d_cpu
-                cpu = s_cpu if cpu < 0 else cpu + s_cpu
-            if s_used >= 0:
-                memory += held
-                used = s_used if used < 0 else used + s_used
-            if d_rx > 0:
-                rx += d_rx
-            if d_tx > 0:
-                tx += d_tx
-            if d_read > 0:
-                read += d_read
-            if d_written > 0:
-                written += d_written
-            if d_throttled > 0:
-                throttled += d_throttled
-            if d_faults > 0:
-                faults += d_faults
-        self.sample_count += len(rows)
-        self.tick_count += 1
-        self.late_count += late_count
-        self.observed_ns += observed
-        if first_part:
-            self.covered_ns += longest
-        self.cpu_core_ns += cpu_core
-        self.memory_byte_seconds += memory
-        self.network_rx_bytes += rx
-        self.network_tx_bytes += tx
-        self.block_read_bytes += read
-        self.block_write_bytes += written
-        self.throttled_ns += throttled
-        self.page_faults += faults
-        self.containers.update(containers)
-        self._extend(first, last, cpu, used)
-
-    def _extend(self, first: int, last: int, cpu: int, used: int) -> None:
-        """Takes one tick's times and values into lowest, highest and last."""
-        if first < self.first_read_ns or self.first_read_ns < 0:
-            self.first_read_ns = first
-        self.last_read_ns = max(self.last_read_ns, last)
-        if cpu >= 0:
-            if cpu < self.cpu_millipercent_min or self.cpu_millipercent_min < 0:
-                self.cpu_millipercent_min = cpu
-            self.cpu_millipercent_max = max(self.cpu_millipercent_max, cpu)
-            self.cpu_last = max(self.cpu_last, (last, cpu))
-        if used >= 0:
-            if used < self.memory_used_bytes_min or self.memory_used_bytes_min < 0:
-                self.memory_used_bytes_min = used
-            self.memory_used_bytes_max = max(self.memory_used_bytes_max, used)
-            self.memory_last = max(self.memory_last, (last, used))
+    name: Name = NO_NAME
+    cpu: Histogram = field(default_factory=Histogram)
+    memory: Histogram = field(default_factory=Histogram)
+    network_rx: Histogram | None = None
+    network_tx: Histogram | None = None
 
     def merge(self, other: Window) -> None:
         """Adds all of another window; `Window()` changes nothing."""
-        for name in NUMBERS[:SUMS]:
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.sample_count += other.sample_count
+        self.tick_count += other.tick_count
+        self.observed_ns += other.observed_ns
+        self.covered_ns += other.covered_ns
+        self.cpu_core_ns += other.cpu_core_ns
+        self.memory_byte_seconds += other.memory_byte_seconds
+        self.network_rx_bytes += other.network_rx_bytes
+        self.network_tx_bytes += other.network_tx_bytes
+        self.block_read_bytes += other.block_read_bytes
+        self.block_write_bytes += other.block_write_bytes
+        self.throttled_ns += other.throttled_ns
+        self.page_faults += other.page_faults
+        self.late_count += other.late_count
         self.first_read_ns = _lowest(self.first_read_ns, other.first_read_ns)
         self.last_read_ns = max(self.last_read_ns, other.last_read_ns)
         self.cpu_millipercent_min = _lowest(self.cpu_millipercent_min, other.cpu_millipercent_min)
@@ -146,7 +105,15 @@ class Window:
         self.memory_used_bytes_max = max(self.memory_used_bytes_max, other.memory_used_bytes_max)
         self.cpu_last = max(self.cpu_last, other.cpu_last)
         self.memory_last = max(self.memory_last, other.memory_last)
-        self.containers |= other.containers
+        self.name = max(self.name, other.name)
+        self.cpu.merge(other.cpu)
+        self.memory.merge(other.memory)
+        self.network_rx = _merged(self.network_rx, other.network_rx)
+        self.network_tx = _merged(self.network_tx, other.network_tx)
+
+    def histograms(self) -> tuple[Histogram | None, ...]:
+        """Those of `METRICS`; None: no value was known."""
+        return self.cpu, self.memory, self.network_rx, self.network_tx
 
     def numbers(self) -> tuple[int, ...]:
         """The values of `NUMBERS`, each within 64 bits."""
@@ -159,6 +126,16 @@ _numbers: Final = attrgetter(*NUMBERS)
 
 def _lowest(one: int, other: int) -> int:
     return min(one, other) if one >= 0 and other >= 0 else max(one, other)
+
+
+def _merged(one: Histogram | None, other: Histogram | None) -> Histogram | None:
+    """The merge of two, in the first where there is one."""
+    if other is None:
+        return one
+    if one is None:
+        one = Histogram()
+    one.merge(other)
+    return one
 
 
 def merged(windows: Iterable[Window]) -> Window:

@@ -172,7 +172,10 @@ class TestAClockThatRunsBackward:
             for record in log.fold(tick(second, {"b": counters(second)}, generation=1))
             for window in record["windows"]
         ]
-        assert [window["final"] for window in again if window["start_ms"] == NOON_MS] == [True]
+        assert [(window["container_id"], window["final"]) for window in again if window["start_ms"] == NOON_MS] == [
+            (None, True),
+            ("b" * 64, True),
+        ]
 
     def test_finds_hours_that_have_left_refused(self) -> None:
         log = Log()

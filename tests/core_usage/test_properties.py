@@ -18,9 +18,11 @@ from tests.core_usage.ticks import (
     STEADY,
     Log,
     Record,
+    container_windows,
     counters,
     outcomes,
     recomputed,
+    recomputed_containers,
     tick,
     version,
     windows,
@@ -28,7 +30,7 @@ from tests.core_usage.ticks import (
 )
 
 FOREVER_MS = 1000 * (NOON_S + 1000 * HOUR_S)
-ALWAYS = Policy(hour_every_ns=1, day_every_ns=1)
+ALWAYS = Policy(hour_every_ns=1, day_every_ns=1, container_hour_every_ns=1, container_day_every_ns=1)
 
 ADDITIVE = (
     "sample_count", "tick_count", "observed_ns", "covered_ns", "cpu_core_ns", "memory_byte_seconds", "network_rx_bytes", "network_tx_bytes",
@@ -49,10 +51,13 @@ def test_every_window_published_equals_the_aggregate_over_the_samples_up_to_the_
     log = Log(ALWAYS)
     for message in messages:
         for record in log.fold(message):
-            expected = recomputed(log.records)
+            expected = recomputed(log.records) if record["windows"] else {}
+            containers = recomputed_containers(log.records) if record["windows"] else {}
             for window in record["windows"]:
                 key = (record["engine_id"], window["grain"], window["start_ms"])
-                assert {**window, "final": None} == {**expected[key], "final": None}
+                container_id = window["container_id"]
+                found = expected[key] if container_id is None else containers[*key, container_id]
+                assert {**window, "final": None} == {**found, "final": None}
 
 
 @given(logs())
@@ -60,6 +65,7 @@ def test_all_windows_equal_the_aggregate_over_all_samples_once_what_is_owed_is_p
     log = folded(messages, Policy())
     log.records += publish_owed(log.state, FOREVER_MS)
     assert without_final(windows(log.records)) == recomputed(log.records)
+    assert without_final(container_windows(log.records)) == recomputed_containers(log.records)
 
 
 @given(logs(), st.integers(0, 25))
@@ -109,10 +115,10 @@ def test_a_day_is_the_merge_of_its_hours(messages: list[Record]) -> None:
 @given(logs())
 def test_a_windows_version_never_falls(messages: list[Record]) -> None:
     log = folded(messages)
-    seen: dict[tuple[str, str, int], tuple[int, bool]] = {}
+    seen: dict[tuple[str, str, int, str | None], tuple[int, bool]] = {}
     for record in log.records:
         for window in record["windows"]:
-            key = (record["engine_id"], window["grain"], window["start_ms"])
+            key = (record["engine_id"], window["grain"], window["start_ms"], window["container_id"])
             assert version(window) > seen.get(key, (0, False))
             seen[key] = version(window)
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core import samples
+from streams.core.gathering import Kept, gather, take_samples, take_ticks
 from streams.core.windows import HOUR_NS, LARGEST, Window, merged
 
 START = 490_000 * HOUR_NS
@@ -49,10 +50,10 @@ ticks = st.integers(0, 1 << 32).map(made_ticks)
 
 
 def window(groups: Sequence[Sequence[samples.Row]]) -> Window:
-    made = Window()
+    kept = Kept(take_ticks)
     for group in groups:
-        made.add(group, [f"c{number % 3}" for number in range(len(group))], 0, True)
-    return made
+        gather(kept, [Kept(take_samples) for _ in group], group, late=False, first_part=True)
+    return kept.window()
 
 
 def merge(one: Window, other: Window) -> Window:
@@ -87,7 +88,9 @@ def test_merging_does_not_change_what_is_merged() -> None:
     values = dict.fromkeys(samples.COLUMNS, 5)
     part = window([[tuple(values.values())]])
     before = copy.deepcopy(part)
-    merged([part, part]).containers.add("other")
+    for histogram in merged([part, part]).histograms():
+        assert histogram is not None
+        histogram.add(9)
     assert part == before
 
 
@@ -115,10 +118,11 @@ def test_of_two_last_values_at_one_instant_the_higher_is_the_last_in_any_order()
 
 def test_parts_after_the_first_cover_no_time_of_their_own() -> None:
     values = dict.fromkeys(samples.COLUMNS, 0) | {"read_ns": START, "interval_ns": 10}
-    made = Window()
-    made.add([tuple(values.values())], ["a"], 0, True)
-    made.add([tuple(values.values())], ["b"], 0, False)
-    assert (made.covered_ns, made.observed_ns, len(made.containers)) == (10, 20, 2)
+    kept = Kept(take_ticks)
+    gather(kept, [Kept(take_samples)], [tuple(values.values())], late=False, first_part=True)
+    gather(kept, [Kept(take_samples)], [tuple(values.values())], late=False, first_part=False)
+    made = kept.window()
+    assert (made.covered_ns, made.observed_ns) == (10, 20)
 
 
 def test_sums_beyond_64_bits_are_published_as_the_largest_number() -> None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from schemas.counters import COLUMNS, pack
 from streams.core import samples
 from streams.core.facts import Position
+from streams.core.histogram import Histogram
 from streams.core.usage import UsageState, fold_tick, initial
 from streams.core.window_set import DEFAULT, Policy
 
 Record = dict[str, Any]
+K = TypeVar("K")
 SECOND_NS = 10**9
 HOUR_S = 3600
 NOON_S = 1_764_072_000 // 86_400 * 86_400 + 12 * HOUR_S
@@ -111,12 +113,27 @@ def outcomes(records: Iterable[Record]) -> list[str]:
     return [one["outcome"] for record in records for one in record["samples"]]
 
 
-def windows(records: Iterable[Record]) -> dict[tuple[str, str, int], Record]:
-    """The windows published, the highest version of each, by (engine, grain, start in ms)."""
-    best: dict[tuple[str, str, int], Record] = {}
+Key = tuple[str, str, int]
+"""(engine, grain, start in ms)"""
+ContainerKey = tuple[str, str, int, str]
+"""The same, and the container."""
+
+
+def windows(records: Iterable[Record]) -> dict[Key, Record]:
+    """The windows of the workspace published, the highest version of each."""
+    return {key[:3]: window for key, window in _published(records).items() if not key[3]}
+
+
+def container_windows(records: Iterable[Record]) -> dict[ContainerKey, Record]:
+    """Those of its containers."""
+    return {key: window for key, window in _published(records).items() if key[3]}
+
+
+def _published(records: Iterable[Record]) -> dict[ContainerKey, Record]:
+    best: dict[ContainerKey, Record] = {}
     for record in records:
         for window in record["windows"]:
-            key = (record["engine_id"], window["grain"], window["start_ms"])
+            key = (record["engine_id"], window["grain"], window["start_ms"], window["container_id"] or "")
             if key not in best or version(window) >= version(best[key]):
                 best[key] = window
     return best
@@ -126,27 +143,43 @@ def version(window: Record) -> tuple[int, bool]:
     return window["sample_count"], window["final"]
 
 
-def recomputed(records: Iterable[Record]) -> dict[tuple[str, str, int], Record]:
+def recomputed(records: Iterable[Record]) -> dict[Key, Record]:
     """The same windows from derived samples alone, by the definitions in the schema."""
-    ticks: dict[tuple[str, str, int], dict[tuple[int, int], list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        for one in record["samples"]:
-            if one["outcome"] not in {"folded", "folded_late"}:
-                continue
-            values = dict(zip(samples.COLUMNS, samples.unpack(one["derived"]), strict=True))
-            row = {**one, **values, "part": record["part"]}
-            for grain, length in (("hour", 3_600_000), ("day", 86_400_000)):
-                start = values["read_ns"] // 1_000_000 // length * length
-                ticks[record["engine_id"], grain, start][record["epoch"], record["offset"]].append(row)
+    ticks: dict[Key, dict[tuple[int, int], list[Record]]] = defaultdict(lambda: defaultdict(list))
+    for row in _folded_rows(records):
+        for key in _keys(row):
+            ticks[key][row["epoch"], row["offset"]].append(row)
     return {key: _aggregate(key, groups) for key, groups in ticks.items()}
 
 
-def _aggregate(key: tuple[str, str, int], groups: Mapping[tuple[int, int], list[Record]]) -> Record:
+def recomputed_containers(records: Iterable[Record]) -> dict[ContainerKey, Record]:
+    """Those of containers."""
+    found: dict[ContainerKey, list[Record]] = defaultdict(list)
+    for row in _folded_rows(records):
+        for key in _keys(row):
+            found[*key, row["container_id"]].append(row)
+    return {key: _aggregate_container(key, rows) for key, rows in found.items()}
+
+
+def _folded_rows(records: Iterable[Record]) -> Iterator[Record]:
+    for record in records:
+        for one in record["samples"]:
+            if one["outcome"] in {"folded", "folded_late"}:
+                values = dict(zip(samples.COLUMNS, samples.unpack(one["derived"]), strict=True))
+                yield {**record, **one, **values}
+
+
+def _keys(row: Record) -> list[Key]:
+    at_ms = row["read_ns"] // 1_000_000
+    return [(row["engine_id"], grain, at_ms // length * length) for grain, length in (("hour", 3_600_000), ("day", 86_400_000))]
+
+
+def _total(rows: Iterable[Record], column: str) -> int:
+    return sum(max(row[column], 0) for row in rows)
+
+
+def _aggregate(key: Key, groups: Mapping[tuple[int, int], list[Record]]) -> Record:
     rows = [row for group in groups.values() for row in group]
-
-    def total(column: str) -> int:
-        return sum(max(row[column], 0) for row in rows)
-
     # A message whose samples lie in two hours is one tick in each.
     parts: dict[tuple[int, int, int], list[Record]] = defaultdict(list)
     for position, group in groups.items():
@@ -156,41 +189,96 @@ def _aggregate(key: tuple[str, str, int], groups: Mapping[tuple[int, int], list[
     def per_tick(column: str) -> list[tuple[int, int]]:
         """(last reading, value) of each tick that has a known value."""
         return [
-            (max(row["read_ns"] for row in part), sum(max(row[column], 0) for row in part))
+            (max(row["read_ns"] for row in part), _total(part, column)) for part in parts.values() if any(row[column] >= 0 for row in part)
+        ]
+
+    def rates(column: str) -> list[int]:
+        return [
+            min(_total(part, column) * SECOND_NS // max(row["interval_ns"] for row in part), (1 << 63) - 1)
             for part in parts.values()
             if any(row[column] >= 0 for row in part)
         ]
 
     cpu, memory = per_tick("cpu_millipercent"), per_tick("memory_used_bytes")
     return {
-        "grain": key[1],
+        **_sums(key, rows),
         "container_id": None,
+        "container_name": "",
+        "service": "",
+        "tick_count": len(parts),
+        "covered_ns": sum(max(row["interval_ns"] for row in group) for group in parts.values() if group[0]["part"] == 0),
+        "network_rx_bytes": _total(rows, "network_rx_counted_bytes"),
+        "network_tx_bytes": _total(rows, "network_tx_counted_bytes"),
+        **_spread("cpu_millipercent", cpu),
+        **_spread("memory_used_bytes", memory),
+        "container_count": len({row["container_id"] for row in rows}),
+        "histograms": _histograms(
+            cpu_millipercent=[value for _, value in cpu],
+            memory_used_bytes=[value for _, value in memory],
+            network_rx_bytes_per_second=rates("network_rx_counted_bytes"),
+            network_tx_bytes_per_second=rates("network_tx_counted_bytes"),
+        ),
+    }
+
+
+def _aggregate_container(key: ContainerKey, rows: list[Record]) -> Record:
+    def known(column: str) -> list[tuple[int, int]]:
+        return [(row["read_ns"], row[column]) for row in rows if row[column] >= 0]
+
+    cpu, memory = known("cpu_millipercent"), known("memory_used_bytes")
+    return {
+        **_sums(key[:3], rows),
+        "container_id": key[3],
+        "container_name": rows[0]["container_name"],
+        "service": rows[0]["service"],
+        "tick_count": len(rows),
+        "covered_ns": _total(rows, "interval_ns"),
+        "network_rx_bytes": _total(rows, "network_rx_bytes"),
+        "network_tx_bytes": _total(rows, "network_tx_bytes"),
+        **_spread("cpu_millipercent", cpu),
+        **_spread("memory_used_bytes", memory),
+        "container_count": 1,
+        "histograms": _histograms(cpu_millipercent=[value for _, value in cpu], memory_used_bytes=[value for _, value in memory]),
+    }
+
+
+def _sums(key: Key, rows: list[Record]) -> Record:
+    return {
+        "grain": key[1],
         "start_ms": key[2],
         "sample_count": len(rows),
-        "tick_count": len(parts),
-        "observed_ns": total("interval_ns"),
-        "covered_ns": sum(max(row["interval_ns"] for row in group) for group in parts.values() if group[0]["part"] == 0),
-        "cpu_core_ns": total("cpu_ns"),
-        "memory_byte_seconds": total("memory_byte_seconds"),
-        "network_rx_bytes": total("network_rx_counted_bytes"),
-        "network_tx_bytes": total("network_tx_counted_bytes"),
-        "block_read_bytes": total("block_read_bytes"),
-        "block_write_bytes": total("block_write_bytes"),
-        "throttled_ns": total("throttled_ns"),
-        "page_faults": total("page_faults"),
+        "observed_ns": _total(rows, "interval_ns"),
+        "cpu_core_ns": _total(rows, "cpu_ns"),
+        "memory_byte_seconds": _total(rows, "memory_byte_seconds"),
+        "block_read_bytes": _total(rows, "block_read_bytes"),
+        "block_write_bytes": _total(rows, "block_write_bytes"),
+        "throttled_ns": _total(rows, "throttled_ns"),
+        "page_faults": _total(rows, "page_faults"),
         "first_read_ns": min(row["read_ns"] for row in rows),
         "last_read_ns": max(row["read_ns"] for row in rows),
-        "cpu_millipercent_min": min((value for _, value in cpu), default=-1),
-        "cpu_millipercent_max": max((value for _, value in cpu), default=-1),
-        "cpu_millipercent_last": max(cpu, default=(-1, -1))[1],
-        "memory_used_bytes_min": min((value for _, value in memory), default=-1),
-        "memory_used_bytes_max": max((value for _, value in memory), default=-1),
-        "memory_used_bytes_last": max(memory, default=(-1, -1))[1],
-        "container_count": len({row["container_id"] for row in rows}),
         "late_count": sum(row["outcome"] == "folded_late" for row in rows),
         "sketches": {},
     }
 
 
-def without_final(found: Mapping[tuple[str, str, int], Record]) -> dict[tuple[str, str, int], Record]:
+def _spread(metric: str, values: Sequence[tuple[int, int]]) -> Record:
+    return {
+        f"{metric}_min": min((value for _, value in values), default=-1),
+        f"{metric}_max": max((value for _, value in values), default=-1),
+        f"{metric}_last": max(values, default=(-1, -1))[1],
+    }
+
+
+def _histograms(**values: Sequence[int]) -> dict[str, bytes]:
+    found = {}
+    for metric, all_of_it in values.items():
+        histogram = Histogram()
+        for value in all_of_it:
+            histogram.add(value)
+        if all_of_it:
+            found[metric] = histogram.to_bytes()
+    return found
+
+
+def without_final(found: Mapping[K, Record]) -> dict[K, Record]:
     return {key: {name: value for name, value in window.items() if name != "final"} for key, window in found.items()}

@@ -20,7 +20,11 @@ WITH ticks AS (
         min(read_ns) AS first_ns,
         max(read_ns) AS last_ns,
         if(countIf(cpu_millipercent >= 0) = 0, -1, sumIf(cpu_millipercent, cpu_millipercent >= 0)) AS cpu,
-        if(countIf(memory_used_bytes >= 0) = 0, -1, sumIf(memory_used_bytes, memory_used_bytes >= 0)) AS used
+        if(countIf(memory_used_bytes >= 0) = 0, -1, sumIf(memory_used_bytes, memory_used_bytes >= 0)) AS used,
+        if(countIf(network_rx_counted_bytes >= 0) = 0, -1, least(intDiv(toInt256(rx) * 1000000000, max(interval_ns)), 9223372036854775807))
+            AS rx_rate,
+        if(countIf(network_tx_counted_bytes >= 0) = 0, -1, least(intDiv(toInt256(tx) * 1000000000, max(interval_ns)), 9223372036854775807))
+            AS tx_rate
     FROM {samples}
     WHERE outcome IN ('folded', 'folded_late')
     GROUP BY engine_id, hour_ms, epoch, offset
@@ -49,7 +53,11 @@ SELECT
     max(used) AS memory_used_bytes_max,
     if(countIf(used >= 0) = 0, -1, maxIf((last_ns, used), used >= 0).2) AS memory_used_bytes_last,
     length(groupUniqArrayArray(containers)) AS container_count,
-    sum(late) AS late_count
+    sum(late) AS late_count,
+    hex(CAST(quantilesDDStateIf(0.01, 0.5)(toFloat64(cpu), cpu >= 0) AS String)) AS cpu_millipercent,
+    hex(CAST(quantilesDDStateIf(0.01, 0.5)(toFloat64(used), used >= 0) AS String)) AS memory_used_bytes,
+    hex(CAST(quantilesDDStateIf(0.01, 0.5)(toFloat64(rx_rate), rx_rate >= 0) AS String)) AS network_rx_bytes_per_second,
+    hex(CAST(quantilesDDStateIf(0.01, 0.5)(toFloat64(tx_rate), tx_rate >= 0) AS String)) AS network_tx_bytes_per_second
 FROM ticks
 GROUP BY engine_id, start_ms
 ORDER BY engine_id, start_ms
