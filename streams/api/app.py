@@ -9,8 +9,10 @@ from fastapi import FastAPI
 from streams.api import (
     problems,
     routes_alerts,
+    routes_dashboard,
     routes_events,
     routes_export,
+    routes_fleet,
     routes_health,
     routes_history,
     routes_query,
@@ -19,6 +21,7 @@ from streams.api import (
     routes_trends,
     routes_workspaces,
 )
+from streams.api.edge import EdgeMiddleware
 from streams.api.guard import Guard, GuardMiddleware
 from streams.api.live import Live
 from streams.api.site import Health, Site
@@ -34,6 +37,8 @@ _AREAS: Final = (
     routes_trends.add,
     routes_alerts.add,
     routes_export.add,
+    routes_fleet.add,
+    routes_dashboard.add,
     routes_health.add,
 )
 
@@ -51,6 +56,7 @@ def app_of(site: Site) -> FastAPI:
     """The app of a site."""
     app = FastAPI(title="wst", description="Status and use of workspaces: what is now, and what happened.", docs_url=None, redoc_url=None)
     app.add_middleware(GuardMiddleware, guard=site.guard)
+    app.add_middleware(EdgeMiddleware)
     problems.install(app)
     for add in _AREAS:
         add(app, site)

@@ -45,7 +45,7 @@ class Live:
     """
 
     def __init__(self, settings: Settings, archive: Archive | None) -> None:
-        self._settings = settings
+        self.settings = settings
         self._archive = archive
         self._consumer: AIOKafkaConsumer | None = None
         self._begin = begin_of(settings)
@@ -78,11 +78,11 @@ class Live:
             for record in await self._archive.states():
                 self.states.apply(record["workspace_id"], record, position_of(record))
         consumer = AIOKafkaConsumer(
-            **client_arguments(self._settings),
+            **client_arguments(self.settings),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             # A produce does not wake a waiting fetch on the embedded broker; nobody sees a twentieth of a second.
-            fetch_max_wait_ms=50 if self._settings.journal else 500,
+            fetch_max_wait_ms=50 if self.settings.journal else 500,
         )
         try:
             await consumer.start()
@@ -97,7 +97,7 @@ class Live:
                 if not self._goals or time.monotonic() - quiet_since > self._begin.quiet_s:
                     self.loaded.set()
         except (KafkaError, OSError) as error:
-            raise Unreachable(f"no Kafka broker answers at {self._settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
+            raise Unreachable(f"no Kafka broker answers at {self.settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
         finally:
             await leave(consumer)
 
@@ -114,13 +114,13 @@ class Live:
         return lags
 
     async def _place(self, consumer: AIOKafkaConsumer) -> None:
-        assigned = [TopicPartition(name, number) for name in self._take for number in range(self._settings.partitions)]
+        assigned = [TopicPartition(name, number) for name in self._take for number in range(self.settings.partitions)]
         consumer.assign(assigned)
         await self._begin.place(consumer, assigned)
-        events = [partition for partition in assigned if partition.topic == topics.WORKSPACE_CHANGES.full(self._settings.topic_prefix)]
+        events = [partition for partition in assigned if partition.topic == topics.WORKSPACE_CHANGES.full(self.settings.topic_prefix)]
         log = await self._begin.events(consumer, events)
         self.recent.begin(log.epoch, log.first, log.must_have, log.end)
-        states = [partition for partition in assigned if partition.topic == topics.WORKSPACE_STATE.full(self._settings.topic_prefix)]
+        states = [partition for partition in assigned if partition.topic == topics.WORKSPACE_STATE.full(self.settings.topic_prefix)]
         self._goals = await self._begin.goals(consumer, states)
 
     def _take_all(self, partition: TopicPartition, records: list[ConsumerRecord[bytes, bytes]]) -> None:

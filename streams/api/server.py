@@ -19,7 +19,7 @@ from schemas.errors import SettingError
 _LAST_ANSWERS_S: Final = 1
 _BACKLOG: Final = 128
 #: The longest request line and headers, and the longest message a WebSocket's client may send.
-_HEADER_BYTES: Final = 32_768
+_HEADER_BYTES: Final = 98_304
 _MESSAGE_BYTES: Final = 4_096
 #: Name of the ASGI extension with which a WebSocket's connection is cut.
 ABORT: Final = "wst.abort"

@@ -65,6 +65,20 @@ def container_json(container: Mapping[str, Any]) -> Json:
 
 
 def _metrics_json(record: Mapping[str, Any], metrics: Metrics) -> Json:
+    shown = metrics_json(metrics)
+    sampled_at = shown.pop("sampled_at")
+    return {
+        **shown,
+        "last_activity": time_text(record["last_activity_ns"]),
+        "error_count": record["error_count"],
+        "last_error_time": time_text(record["last_error_at_ns"]),
+        "sampled_at": sampled_at,
+    }
+
+
+def metrics_json(metrics: Metrics | None) -> Json:
+    """What containers use; None: nothing is known."""
+    metrics = metrics or Metrics()
     return {
         "cpu_percent": metrics.cpu_percent,
         "cpu_percent_of_limit": metrics.cpu_percent_of_limit,
@@ -82,9 +96,6 @@ def _metrics_json(record: Mapping[str, Any], metrics: Metrics) -> Json:
         "block_write_bytes_total": metrics.block_write_total_bytes,
         "pids": metrics.pids,
         "uptime_seconds": metrics.uptime_seconds,
-        "last_activity": time_text(record["last_activity_ns"]),
-        "error_count": record["error_count"],
-        "last_error_time": time_text(record["last_error_at_ns"]),
         "sampled_at": time_text(metrics.sampled_at_ns),
     }
 

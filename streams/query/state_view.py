@@ -27,6 +27,7 @@ class StateView:
         self._engines: dict[str, set[str]] = {}
         self.listeners: list[Callable[[str, StateRecord | None, StateRecord | None], None]] = []
         """Told of each record that changed something: workspace id, state before, state after."""
+        self._ids: list[str] | None = None
         self.changes = 0
         """Counts the records that changed something: a cheap look for news, and an ETag."""
 
@@ -42,6 +43,8 @@ class StateView:
         self._positions[workspace_id] = position
         before = self._states.pop(workspace_id, None)
         self._index(workspace_id, before, record)
+        if (before is None) is not (record is None):
+            self._ids = None
         if record is not None:
             self._states[workspace_id] = record
         self.changes += 1
@@ -79,7 +82,9 @@ class StateView:
 
     def all(self) -> list[StateRecord]:
         """All states, by workspace id."""
-        return [self._states[workspace_id] for workspace_id in sorted(self._states)]
+        if self._ids is None:
+            self._ids = sorted(self._states)
+        return [self._states[workspace_id] for workspace_id in self._ids]
 
     def find(self, name: str) -> list[StateRecord]:
         """The workspace with that id, else those with that name, by workspace id."""

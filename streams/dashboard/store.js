@@ -1,0 +1,147 @@
+// What is known, kept up to date by the stream. Whoever shows something asks to be told; telling is once per frame.
+
+import { ApiError, get, openStream } from './api.js';
+
+const TREND = 32;
+const EVENTS = 500;
+const RETRY_MS = [500, 1000, 2000, 5000, 10000];
+
+export const store = {
+  workspaces: new Map(),
+  trends: new Map(),
+  events: [],
+  live: 'connecting',
+  heardAt: 0,
+  loaded: false,
+  asOf: null, // { at, workspaces } while the page shows a past instant
+};
+
+const watchers = new Set();
+let planned = false;
+let changed = new Set();
+
+export function watch(watcher) {
+  watchers.add(watcher);
+  return () => watchers.delete(watcher);
+}
+
+export function touch(what) {
+  changed.add(what);
+  if (planned) return;
+  planned = true;
+  requestAnimationFrame(() => {
+    planned = false;
+    const said = changed;
+    changed = new Set();
+    for (const watcher of [...watchers]) watcher(said);
+  });
+}
+
+export const shownWorkspaces = () => (store.asOf ? store.asOf.workspaces : store.workspaces);
+
+let place = null;
+let failures = 0;
+let newer = null; // ids that came by the stream while the whole list was under way: the stream's are newer
+let onLogin = null;
+
+export function start(askForToken) {
+  onLogin = askForToken;
+  connect();
+  document.addEventListener('visibilitychange', () => document.visibilityState === 'visible' && touch('states'));
+}
+
+async function connect() {
+  setLive('connecting');
+  try {
+    await get('workspaces', { limit: 1 });
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return onLogin(connect);
+    return again();
+  }
+  const socket = openStream(place);
+  socket.onmessage = (message) => take(JSON.parse(message.data));
+  socket.onopen = () => load(socket);
+  socket.onclose = () => again();
+  return undefined;
+}
+
+function again() {
+  setLive('lost');
+  const wait = RETRY_MS[Math.min(failures, RETRY_MS.length - 1)];
+  failures += 1;
+  setTimeout(connect, wait * (0.8 + Math.random() * 0.4));
+}
+
+function setLive(live) {
+  store.live = live;
+  touch('live');
+}
+
+async function load(socket) {
+  newer = new Set();
+  try {
+    const [all, past] = await Promise.all([
+      get('workspaces'),
+      store.events.length ? { events: [] } : get('events', { limit: 200, newest_first: true }).catch(() => ({ events: [] })),
+    ]);
+    const ids = new Set(all.map((state) => state.workspace_id));
+    for (const id of store.workspaces.keys()) if (!ids.has(id) && !newer.has(id)) store.workspaces.delete(id);
+    for (const state of all) if (!newer.has(state.workspace_id)) put(state);
+    addEvents(past.events.reverse());
+    store.loaded = true;
+    failures = 0;
+    setLive('live');
+    touch('states');
+  } catch {
+    socket.close();
+  } finally {
+    newer = null;
+  }
+}
+
+function put(state) {
+  store.workspaces.set(state.workspace_id, state);
+  trend(state.workspace_id, state.metrics);
+}
+
+function trend(id, metrics) {
+  if (metrics.sampled_at === null) return;
+  let known = store.trends.get(id);
+  if (!known) store.trends.set(id, (known = { at: null, cpu: [] }));
+  if (known.at === metrics.sampled_at) return;
+  known.at = metrics.sampled_at;
+  known.cpu.push(metrics.cpu_percent);
+  if (known.cpu.length > TREND) known.cpu.shift();
+}
+
+function take(said) {
+  store.heardAt = Date.now();
+  if (said.position) place = said.position;
+  if (said.type === 'events') addEvents(said.events);
+  else if (said.type === 'states') {
+    for (const state of said.workspaces) { newer?.add(state.workspace_id); put(state); }
+    touch('states');
+  } else if (said.type === 'metrics') {
+    for (const { workspace_id: id, metrics } of said.workspaces) {
+      const state = store.workspaces.get(id);
+      if (!state) continue;
+      newer?.add(id);
+      put({ ...state, metrics });
+    }
+    touch('metrics');
+  } else if (said.type === 'gone') {
+    for (const id of said.workspace_ids) { newer?.add(id); store.workspaces.delete(id); store.trends.delete(id); }
+    touch('states');
+  }
+}
+
+const known = new Set();
+
+function addEvents(events) {
+  const fresh = events.filter((event) => !known.has(event.id));
+  if (!fresh.length) return;
+  for (const event of fresh) known.add(event.id);
+  store.events.push(...fresh);
+  while (store.events.length > EVENTS) known.delete(store.events.shift().id);
+  touch('events');
+}
