@@ -16,6 +16,10 @@ from tests.platform.kafka import KafkaBroker
 from tests.platform.process import ServerProcess
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--pictures", action="store_true", help="make the pictures of docs/ anew (tests/browser)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     # A run that is told to end (`timeout`, CI) tears its fixtures down as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)

@@ -86,11 +86,19 @@ function toggleTheme() {
   view?.load?.();
 }
 
+function search() {
+  if (!main.contains(list.node)) {
+    home();
+    route();
+  }
+  list.search.focus();
+}
+
 document.addEventListener('keydown', (event) => {
   const typing = event.target.closest('input, textarea, select');
-  if (event.key === 'Escape') { if (typing) event.target.blur(); else if (!bar.node.hidden) bar.toggle(false); else if (view instanceof Detail) home(); return; }
+  if (event.key === 'Escape') { if (typing) { event.preventDefault(); event.target.blur(); } else if (!bar.node.hidden) bar.toggle(false); else if (view instanceof Detail) home(); return; }
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
-  const act = { '/': () => { if (!main.contains(list.node)) home(); setTimeout(() => list.search.focus()); }, t: () => bar.toggle(), d: toggleTheme, g: home, e: () => { location.hash = '#/events'; }, a: () => { location.hash = '#/alerts'; } }[event.key];
+  const act = { '/': search, t: () => bar.toggle(), d: toggleTheme, g: home, e: () => { location.hash = '#/events'; }, a: () => { location.hash = '#/alerts'; } }[event.key];
   if (act) { event.preventDefault(); act(); }
 });
 document.getElementById('theme').addEventListener('click', toggleTheme);

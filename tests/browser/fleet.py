@@ -10,7 +10,7 @@ from tests.face.api_parts import whole_event, whole_state, whole_usage
 from tests.sinks.records import container_state, sample
 
 MARKUP = "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">"
-_NAMES = ("shop", "blog", "billing", "search", "이미지-서버", "data-lab", "gateway", "mail", "notebook", "ci-runner", "forum", "maps")
+_NAMES = ("shop", "blog", "billing", "search", "images", "data-lab", "gateway", "mail", "notebook", "ci-runner", "forum", "maps")
 _SERVICES = ("web", "db", "cache", "worker")
 #: What a workspace may look like: status, condition, stale, how often, why.
 _LOOKS: tuple[tuple[str, str, bool, int, str], ...] = (
@@ -37,7 +37,11 @@ def fleet(count: int, seed: int = 7) -> list[dict[str, Any]]:
         since_ns = now_ns - chance.randrange(60, 200_000) * 10**9
         more = {"status": status, "condition": condition, "stale": stale, "reason": reason, "running": running, "total": len(containers)}
         more |= {"containers": containers, "workspace_name": name, "status_since_ns": since_ns, "last_updated_ns": since_ns}
-        more |= {"last_sync_ns": now_ns - 12 * 10**9, "labels": {"team": chance.choice(("core", "data"))}, "container_id": containers[0]["id"]}
+        more |= {
+            "last_sync_ns": now_ns - 12 * 10**9,
+            "labels": {"team": chance.choice(("core", "data"))},
+            "container_id": containers[0]["id"],
+        }
         states.append(whole_state(f"{name}@{engine}", **more))
     return states
 
@@ -48,15 +52,17 @@ def hostile() -> dict[str, Any]:
     return whole_state("hostile@laptop", workspace_name=MARKUP, reason=MARKUP, containers=containers, labels={MARKUP: MARKUP})
 
 
-def _container(
-    name: str, service: str, engine: str, status: str, condition: str, chance: random.Random, now_ns: int
-) -> dict[str, Any]:
+def _container(name: str, service: str, engine: str, status: str, condition: str, chance: random.Random, now_ns: int) -> dict[str, Any]:
     is_down = status != "active" or (condition == "degraded" and service == "cache")
     broken = condition == "failing" and service == "db"
-    more: dict[str, Any] = {"started_at_ns": now_ns - chance.randrange(600, 90_000) * 10**9, "image": f"registry.example/{service}:2.{len(name)}"}
+    more: dict[str, Any] = {
+        "started_at_ns": now_ns - chance.randrange(600, 90_000) * 10**9,
+        "image": f"example.com/{service}:2.{len(name)}",
+    }
     if is_down:
-        more |= {"exit_code": 137 if broken else 0, "oom_killed": broken, "finished_at_ns": now_ns - 3_000 * 10**9, "stop_requested": not broken}
-        more |= {"exit_reason": "killed for want of memory" if broken else "stopped"}
+        reason = "killed for want of memory" if broken else "stopped"
+        more |= {"exit_code": 137 if broken else 0, "exit_reason": reason, "oom_killed": broken, "stop_requested": not broken}
+        more["finished_at_ns"] = now_ns - 3_000 * 10**9
     elif service == "web":
         more["health"] = "healthy"
     identity = {"name": f"{name}-{service}-1", "service": service, "engine": engine, "engine_id": f"ENGINE-{engine.upper()}"}
@@ -70,12 +76,17 @@ def usage_of(state: dict[str, Any], at_ns: int, chance: random.Random) -> dict[s
         return None
     samples = []
     for each in live:
-        memory = chance.randrange(20, 700) << 20
-        network = {"network_rx_counted_bytes": chance.randrange(900_000), "network_tx_counted_bytes": chance.randrange(300_000)}
-        totals = {"network_rx_total_bytes": chance.randrange(1 << 32), "network_tx_total_bytes": chance.randrange(1 << 31), "pids": chance.randrange(1, 40)}
-        used = sample(
-            each["id"], read_ns=at_ns, cpu_ns=chance.randrange(10**9), memory_used_bytes=memory, memory_limit_bytes=1 << 30, **network, **totals
-        )
+        figures = {
+            "cpu_ns": chance.randrange(10**9),
+            "memory_used_bytes": chance.randrange(20, 700) << 20,
+            "memory_limit_bytes": 1 << 30,
+            "network_rx_counted_bytes": chance.randrange(900_000),
+            "network_tx_counted_bytes": chance.randrange(300_000),
+            "network_rx_total_bytes": chance.randrange(1 << 32),
+            "network_tx_total_bytes": chance.randrange(1 << 31),
+            "pids": chance.randrange(1, 40),
+        }
+        used = sample(each["id"], at_ns, "folded", **figures)
         samples.append(used)
     return whole_usage(workspace_id=state["workspace_id"], tick_at_ns=at_ns, samples=samples)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.compose import image, proxy, tools
-from tests.platform import clickhouse_http, engine, kafka
+from tests.platform import browser, clickhouse_http, engine, kafka
 from tests.platform.process import ROOT
 
 
@@ -36,6 +36,13 @@ GROUPS = (
         frozenset({"stack"}),
         tools.missing,
         "on Debian 12: `python -m tests.compose.tools`; else Docker's own packages have it",
+    ),
+    Group(
+        "browser",
+        "Chromium",
+        frozenset({"browser"}),
+        browser.missing,
+        "apt-get install chromium",
     ),
     Group(
         "clickhouse_http",
