@@ -1,4 +1,4 @@
-# One command on a laptop equals CI: `make ci` is what CI runs, and its last step is `make test`.
+# One command on a laptop equals CI: `make ci` is what CI runs, and its longest step is `make test`.
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
@@ -10,7 +10,7 @@ ARGS ?=
 # Most tests wait for servers more than they compute: more of them at once than there are cores.
 JOBS ?= 3
 
-.PHONY: help up test ci lint format types imports compat bench dist lock platform engine26 clean
+.PHONY: help up test ci lint format types imports compat compiled bench dist lock platform engine26 clean
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /\1\t/' | expand -t 12
@@ -21,7 +21,7 @@ up: $(VENV)/run.stamp ## install what is missing and run everything: make up ARG
 test: $(VENV)/dev.stamp ## run every test that can run here: make test ARGS="-m kafka"; JOBS=1: one after the other
 	@$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),--numprocesses=$(JOBS) --dist=loadgroup --no-loadscope-reorder) $(ARGS)
 
-ci: lint types imports compat test ## what CI runs
+ci: lint types imports compat test compiled ## what CI runs
 
 lint: $(VENV)/dev.stamp ## style and common mistakes
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
@@ -37,6 +37,11 @@ imports: $(VENV)/dev.stamp
 
 compat: $(VENV)/dev.stamp ## every schema version against every other
 	@$(BIN)/python -m schemas.compatibility
+
+# Behind `test` in CI: most tests run on what everybody has, plain Python, and those of the translated modules on both.
+compiled: $(VENV)/dev.stamp ## the hot modules as machine code where there is a C compiler, and their tests on it
+	@$(BIN)/python -m schemas.compile $(if $(CI),--required)
+	@$(BIN)/python -m pytest -q tests/core_usage tests/schemas/test_tick_decoder.py tests/schemas/test_usage_encoder.py tests/lane/test_agents.py
 
 bench: $(VENV)/dev.stamp ## the long measurements: make bench ARGS=codec runs one
 	@for name in $(if $(ARGS),$(ARGS),$(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/*.py))))); do \

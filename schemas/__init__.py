@@ -1,1 +1,5 @@
 """What producers and streams agree on: schemas, topics, identity, the journal, settings and errors."""
+
+from schemas.compiled import install
+
+install()

@@ -20,10 +20,11 @@ PREFIX: Final = "WST_"
 #: Settings that never show their value; each may stand in a file named by `WST_…_FILE`.
 SECRETS: Final = ("kafka_sasl_password", "clickhouse_url", "api_token", "api_read_token")
 
-#: Variables that begin like settings and are read elsewhere: tracebacks shown, and images of docker-compose.yml.
+#: Variables that begin like settings and are read elsewhere: tracebacks, the compiled core, images of docker-compose.yml.
 NOT_SETTINGS: Final = frozenset(
     {
         "WST_DEBUG",
+        "WST_COMPILED",
         "WST_BASE",
         "WST_IMAGE",
         "WST_KAFKA_IMAGE",

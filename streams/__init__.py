@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import schemas as _schemas  # noqa: F401 - before the core is imported: it may be there as machine code (schemas/compiled.py)
+
 if TYPE_CHECKING:
     from streams.client import MetricsCollector, ResourceMonitor, Tracker
 
