@@ -12,22 +12,15 @@ from producers.calls import backoff_s
 from producers.engine_json import Json
 from schemas.codec import Undecodable, codec
 from schemas.journal import Journal
-from schemas.publish import Record, make_record
+from schemas.requests import control_record
 from schemas.topics import WORKSPACE_CONTROL
+
+__all__ = ["Control", "JournalControl", "KafkaControl", "NoControl", "control_record"]
 
 _log: Final = logging.getLogger("wst.producer")
 
 _LOOK_EVERY_S: Final = 0.1
 _PAGE: Final = 500
-
-
-def control_record(prefix: str, target: str, kind: str, section: Json, now_ns: int) -> Record:
-    """A control record; its key is target and kind, so that compaction keeps the last of each."""
-    value = {"kind": kind, "target": target, "written_at_ns": now_ns, kind: section}
-    record_id = str(section.get("id") or f"{kind}.{now_ns}")
-    return make_record(
-        WORKSPACE_CONTROL, prefix, f"{target}:{kind}", value, kind=kind, record_id=record_id, timestamp_ms=now_ns // 1_000_000
-    )
 
 
 class Control(Protocol):

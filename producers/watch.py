@@ -25,6 +25,7 @@ from producers.snapshots import SyncLoop, Wanted
 from producers.stats import StatsLoop
 from producers.store import Store
 from schemas.errors import Refused
+from schemas.requests import LONGEST_S, SHORTEST_S
 
 _log: Final = logging.getLogger("wst.producer")
 
@@ -73,6 +74,7 @@ class EngineWatch:
         self._live = self._ran = False
         self._others: dict[tuple[str, str], Json] = {}
         self._answered: set[str] = set()
+        self._intervals_at_ns: dict[str, int] = {}
         self._refusal: Json | None = None
 
     async def run(self) -> None:
@@ -138,7 +140,7 @@ class EngineWatch:
         elif record["kind"] == "producer":
             self._meet(record)
         elif record["kind"] == "interval":
-            self._set_interval(section["name"], section["interval_ms"] / 1000)
+            self._set_interval(section["name"], section["interval_ms"] / 1000, record["written_at_ns"])
         elif record["kind"] == "sync_request" and section["id"] not in self._answered:
             self._answered.add(section["id"])
             self.syncs.want(Wanted("request", section["id"], section["expires_at_ns"]))
@@ -192,9 +194,13 @@ class EngineWatch:
             f"stop that one, or wait {3 * section['interval_ms'] // 1000} s after its end; cloned machines need a WST_ENGINE_ID each",
         )
 
-    def _set_interval(self, name: str, interval_s: float) -> None:
+    def _set_interval(self, name: str, interval_s: float, at_ns: int) -> None:
+        """The last word counts; those for all engines and for this one come from different partitions, in any order."""
+        if at_ns < self._intervals_at_ns.get(name, 0):
+            return
+        self._intervals_at_ns[name[:20]] = at_ns
         changers: dict[str, Callable[[float], None]] = {"collect": self.stats.set_interval, "sync": self.syncs.set_interval}
-        if name in changers and 0.5 <= interval_s <= 3600:
+        if name in changers and SHORTEST_S <= interval_s <= LONGEST_S:
             changers[name](interval_s)
             _log.info("engine %s: %s interval is %gs now", self.shared.origin.engine_name, name, interval_s)
         else:

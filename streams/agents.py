@@ -8,12 +8,14 @@ from typing import Any, Final, Protocol
 from schemas import topics
 from schemas.codec import Undecodable, codec
 from schemas.publish import Record, RecordMaker
+from schemas.requests import COMMANDS_HEADER
 from schemas.tick_decoder import decode_tick
 from schemas.topics import MAX_RECORD_BYTES, Topic
 from schemas.usage_encoder import encode_samples
 from streams.core import changes, usage
 from streams.core import workspace as state_fold
-from streams.core.facts import Position, parse_fact
+from streams.core.changes import ErrorDetail
+from streams.core.facts import COMMAND, Fact, Position, parse_fact
 from streams.core.invalid import InvalidMessage
 from streams.core.state import UNSEEN
 from streams.core.usage import UsageState, fold_tick, owed_at_ms, publish_owed
@@ -52,13 +54,28 @@ class Writer:
         self._refused = refused
         self._makers: dict[tuple[str, str], RecordMaker] = {}
 
-    def write(self, topic: Topic, key: str, value: Mapping[str, Any], kind: str, record_id: str, cause: Input) -> None:
-        """Encodes and sends one output."""
+    def write(
+        self,
+        topic: Topic,
+        key: str,
+        value: Mapping[str, Any],
+        kind: str,
+        record_id: str,
+        cause: Input,
+        more: tuple[tuple[str, bytes], ...] = (),
+    ) -> None:
+        """Encodes and sends one output.
+
+        Args:
+            more: further headers.
+        """
         maker = self._makers.get((topic.name, kind))
         if maker is None:  # kinds are symbols of our own schemas: few
             maker = RecordMaker(topic, self.prefix, kind, _FASTER.get((topic.name, kind)))
             self._makers[topic.name, kind] = maker
         record = maker.make(key, value, record_id, cause.timestamp_ms)
+        if more:
+            record = record._replace(headers=record.headers + more)
         if record.size > MAX_RECORD_BYTES:
             self._refused.refuse(
                 cause, "too_large", f"what follows for {topic.name} has {record.size:,} bytes, more than {MAX_RECORD_BYTES:,}"
@@ -66,10 +83,10 @@ class Writer:
         else:
             self._send(record)
 
-    def forget(self, key: str, cause: Input) -> None:
+    def forget(self, key: str, cause: Input, more: tuple[tuple[str, bytes], ...] = ()) -> None:
         """Sends the tombstone of a forgotten workspace."""
         where = b"%d.%d.%d" % cause.position
-        headers = (("wst-type", b"forgotten"), ("wst-cause", where), ("wst-id", b"state." + where))
+        headers = (("wst-type", b"forgotten"), ("wst-cause", where), ("wst-id", b"state." + where), *more)
         topic = topics.WORKSPACE_STATE.full(self.prefix)
         self._send(Record(topic, key.encode("utf-8", "surrogateescape"), None, headers, cause.timestamp_ms))
 
@@ -87,6 +104,7 @@ class StateAgent:
         self._refused = refused
         self._view = view
         self._touched: dict[str, tuple[WorkspaceState, bool, Input]] = {}
+        self._obeyed: dict[str, list[Fact]] = {}
         self.outcomes: dict[str, int] = {}
         """Facts by what became of them, since the worker's start."""
 
@@ -113,6 +131,8 @@ class StateAgent:
             return
         self._table.put(partition, key, state)
         self._touched[fact.workspace_id] = (state, known, record)
+        if fact.kind == COMMAND and not any(isinstance(change.detail, ErrorDetail) for change in told):
+            self._obeyed.setdefault(fact.workspace_id, []).append(fact)
         for change in told:
             event = changes.to_record(change, record.topic)
             self._writer.write(topics.WORKSPACE_CHANGES, change.workspace_id, event, change.type, change.id, record)
@@ -121,14 +141,21 @@ class StateAgent:
         """Publishes the states of the workspaces this slice touched."""
         for workspace_id, (state, known, cause) in self._touched.items():
             record = state_fold.to_record(state)
+            obeyed = self._obeyed.pop(workspace_id, ())
+            more = _answers(obeyed) if obeyed else ()
             if record is not None:
                 record_id = f"state.{state.epoch}.{state.offset}.{workspace_id}"
-                self._writer.write(topics.WORKSPACE_STATE, workspace_id, record, "state", record_id, cause)
-            elif known:
-                self._writer.forget(workspace_id, cause)
+                self._writer.write(topics.WORKSPACE_STATE, workspace_id, record, "state", record_id, cause, more)
+            elif known or obeyed:
+                self._writer.forget(workspace_id, cause, more)
             if self._view is not None:
                 self._view.apply(workspace_id, record, _position(state))
         self._touched.clear()
+
+
+def _answers(obeyed: Sequence[Fact]) -> tuple[tuple[str, bytes], ...]:
+    """Tells who waits that their commands were obeyed: of a refusal tells an event. They are in no state, as nobody asks later."""
+    return ((COMMANDS_HEADER, b",".join(fact.id.hex().encode() for fact in obeyed)),)
 
 
 def _position(state: WorkspaceState) -> Position:

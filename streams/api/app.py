@@ -9,7 +9,9 @@ from fastapi import FastAPI
 from streams.api import (
     problems,
     routes_alerts,
+    routes_commands,
     routes_dashboard,
+    routes_engines,
     routes_events,
     routes_export,
     routes_fleet,
@@ -21,6 +23,7 @@ from streams.api import (
     routes_trends,
     routes_workspaces,
 )
+from streams.api.desk import Desk
 from streams.api.edge import EdgeMiddleware
 from streams.api.guard import Guard, GuardMiddleware
 from streams.api.live import Live
@@ -29,6 +32,8 @@ from streams.query.archive import Archive
 
 _AREAS: Final = (
     routes_workspaces.add,
+    routes_commands.add,
+    routes_engines.add,
     routes_events.add,
     routes_history.add,
     routes_query.add,
@@ -43,13 +48,14 @@ _AREAS: Final = (
 )
 
 
-def make_app(live: Live, archive: Archive, guard: Guard, health: Health) -> FastAPI:
+def make_app(live: Live, archive: Archive, guard: Guard, health: Health, desk: Desk | None = None) -> FastAPI:
     """Puts the app together.
 
     Args:
         health: what `/healthz` says beside what the app knows itself.
+        desk: takes what people ask for to the log; None: it only reads.
     """
-    return app_of(Site(live, archive, guard, health))
+    return app_of(Site(live, archive, guard, health, desk))
 
 
 def app_of(site: Site) -> FastAPI:

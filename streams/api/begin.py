@@ -18,6 +18,8 @@ from streams.log_epoch import read_epoch
 
 #: A container without a sample in so long has none worth showing at a start; an event so old has reached the archive.
 _LATELY_MS: Final = 300_000
+#: Topics read from so long ago.
+_LATE: Final = (topics.WORKSPACE_USAGE.name, topics.WORKSPACE_CHANGES.name, topics.DOCKER_SNAPSHOTS.name)
 #: Reader whose cursor says what the embedded archive has; the broker's header with a record's number in the journal.
 _SINK: Final = "sink"
 _POSITION: Final = "wst-position"
@@ -86,7 +88,7 @@ class BeginInCluster:
         missing = sorted({partition.topic for partition in assigned} - known)
         if missing:
             raise Unreachable(f"Kafka at {self._settings.brokers} has no topic {missing[0]}", "run `wst topics apply`")
-        late = [each for each in assigned if each.topic.endswith((topics.WORKSPACE_USAGE.name, topics.WORKSPACE_CHANGES.name))]
+        late = [each for each in assigned if each.topic.endswith(_LATE)]
         found = await consumer.offsets_for_times(dict.fromkeys(late, int(time.time() * 1000) - _LATELY_MS))
         ends = await consumer.end_offsets(late)
         for partition in late:

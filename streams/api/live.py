@@ -12,16 +12,18 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import topics
-from schemas.codec import Undecodable
+from schemas.codec import Undecodable, codec
 from schemas.errors import Unreachable
 from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
+from streams.api.answers import Answers
 from streams.api.begin import begin_of
 from streams.api.pulse import Pulse, Touched
 from streams.api.recent import RecentEvents
 from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
 from streams.query.archive import Archive
+from streams.query.engine_view import EngineView
 from streams.query.state_view import StateView, position_of
 from streams.query.usage_view import UsageView
 from streams.sinks.rows import arrived
@@ -29,6 +31,8 @@ from streams.sinks.rows import arrived
 _log: Final = logging.getLogger("wst.api")
 
 _POLL_MS: Final = 200
+_CONTROL: Final = codec(topics.WORKSPACE_CONTROL.subject)
+_SNAPSHOT: Final = codec(topics.DOCKER_SNAPSHOTS.subject)
 
 
 class Live:
@@ -41,6 +45,8 @@ class Live:
         loaded: set once all states that were known at the start are here.
         pulse: beats with every record taken that is news.
         changed_states, changed_metrics: which workspaces had news.
+        answers: what became of commands and syncs.
+        engines: the engines and who watches them.
         skipped: records that could not be read; the sink makes dead letters of them.
     """
 
@@ -57,6 +63,8 @@ class Live:
         self.recent = RecentEvents(pulse=self.pulse)
         self.changed_states = Touched()
         self.changed_metrics = Touched()
+        self.answers = Answers()
+        self.engines = EngineView()
         self.loaded = asyncio.Event()
         self.skipped = 0
         prefix = settings.topic_prefix
@@ -66,6 +74,8 @@ class Live:
             topics.WORKSPACE_STATE.full(prefix): self._take_state,
             topics.WORKSPACE_USAGE.full(prefix): self._take_usage,
             topics.WORKSPACE_CHANGES.full(prefix): self._take_event,
+            topics.WORKSPACE_CONTROL.full(prefix): lambda record: self.engines.apply_control(_CONTROL.decode(record.value)),
+            topics.DOCKER_SNAPSHOTS.full(prefix): lambda record: self.engines.apply_snapshot(_SNAPSHOT.decode(record.value)),
         }
 
     async def run(self) -> None:
@@ -140,6 +150,8 @@ class Live:
         if self.states.apply_message(record.key, record.value, record.headers):
             self.changed_states.touch(workspace_id)
             self.pulse.beat()
+        if self.answers.take_headers(record.headers):
+            self.pulse.beat()
         if record.value is None and record.key is not None:
             self.usage.forget(workspace_id)
 
@@ -153,7 +165,9 @@ class Live:
     def _take_event(self, record: ConsumerRecord[bytes, bytes]) -> None:
         at = self._begin.behind(record) - 1
         self.recent.seen(record.partition, at)
-        self.recent.add(_decoded(topics.WORKSPACE_CHANGES, record), record.partition, at)
+        event = _decoded(topics.WORKSPACE_CHANGES, record)
+        self.answers.take_event(event)
+        self.recent.add(event, record.partition, at)
 
 
 def _decoded(topic: topics.Topic, record: ConsumerRecord[bytes, bytes]) -> dict[str, Any]:

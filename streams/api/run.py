@@ -15,12 +15,14 @@ from schemas.engines import masked_url
 from schemas.errors import SettingError
 from schemas.settings import Settings
 from streams.api.app import make_app
+from streams.api.desk import Desk
 from streams.api.guard import guard_of
 from streams.api.live import Live
 from streams.api.server import address_of, listen, serving
 from streams.migrate import address_of as archive_address
 from streams.query.archive import ClickHouseArchive
 from streams.ready import say_ready
+from streams.sinks.letters import letters
 from streams.sinks.run import SinkPart
 from streams.supervisor.engine import find_engines
 from streams.supervisor.plan import PRODUCER
@@ -49,7 +51,8 @@ async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     archive = ClickHouseArchive(archive_address(settings))
     live = Live(settings, archive if settings.journal else None)
-    app = make_app(live, archive, guard, lambda: _health(settings, sink))
+    publisher = letters(settings)
+    app = make_app(live, archive, guard, lambda: _health(settings, sink), Desk(publisher, live, settings.topic_prefix))
     following = asyncio.create_task(live.run())
     sinking = [asyncio.create_task(sink.run())] if sink is not None else []
     try:
@@ -65,6 +68,7 @@ async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
             sink.stop()
         await _end([following], 0)
         await _end(sinking, _LAST_BATCH_S)
+        await publisher.close()
         await archive.close()
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import orjson
 from fastapi import Response
 
+from streams.api.desk import Desk
 from streams.api.guard import Guard
 from streams.api.live import Live
 from streams.api.problems import Problem
@@ -31,6 +32,7 @@ class Site:
         archive: the past.
         guard: who may ask.
         health: what `/healthz` says beside what the app knows itself.
+        desk: takes what people ask for to the log; None: this API only reads.
         shelf: what is now, as JSON.
         listeners: who listens on the WebSocket now.
     """
@@ -39,6 +41,7 @@ class Site:
     archive: Archive
     guard: Guard
     health: Health
+    desk: Desk | None = None
     shelf: Shelf = field(init=False)
     listeners: set[object] = field(init=False, default_factory=set)
 

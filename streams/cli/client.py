@@ -65,6 +65,21 @@ class Api:
             why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
             raise Unreachable(f"no API answers at {self.url} ({why})", "start `wst up` or `wst api`, or set WST_API") from error
 
+    def send(self, method: str, path: str, body: Mapping[str, Any]) -> Any:
+        """Asks for something to be done; the JSON of the answer.
+
+        Raises:
+            Unreachable, Refused, SettingError: as for `get`.
+        """
+        try:
+            answer = self._client.request(method, path, json=dict(body))
+        except httpx.HTTPError as error:
+            why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+            raise Unreachable(f"no API answers at {self.url} ({why})", "start `wst up` or `wst api`, or set WST_API") from error
+        if answer.is_success:
+            return _json(answer, self.url)
+        raise _problem(answer, self.url)
+
     def close(self) -> None:
         """Lets go of the connection."""
         self._client.close()

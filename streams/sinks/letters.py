@@ -1,4 +1,7 @@
-"""Where the sink's own dead letters go: the journal of an embedded tree, or Kafka."""
+"""Where readers write, now and then: the sink its dead letters, the API what is asked of it.
+
+The journal of an embedded tree, or Kafka.
+"""
 
 from __future__ import annotations
 
@@ -75,7 +78,7 @@ class KafkaLetters:
             # A new one next time: one that failed to start or to number its records does not go on.
             await self.close()
             raise (BrokerAway if error.retriable else Unreachable)(
-                f"Kafka at {self._settings.brokers} takes no dead letters ({error})", "is it running? see WST_BROKERS"
+                f"Kafka at {self._settings.brokers} takes no records ({error})", "is it running? see WST_BROKERS"
             ) from error
 
     async def close(self) -> None:

@@ -1,0 +1,62 @@
+"""What commands that ask for something have in common: who asks, and how the answer is shown."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def why_and_json(command: F) -> F:
+    """The options `--why` and `--json`."""
+    command = click.option("--json", "as_json", is_flag=True, help="For programs: the answer of the API.")(command)
+    return click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")(command)
+
+
+def me() -> str:
+    """Who asks: the user of this machine."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""
+
+
+def ask(method: str, path: str, body: Mapping[str, Any]) -> Any:
+    """Asks the API; a request of ours has an id of its own, so that it counts once whatever happens on the way."""
+    from schemas.settings import load_settings
+    from streams.cli.client import Api
+
+    api = Api(load_settings())
+    try:
+        return api.send(method, path, body)
+    finally:
+        api.close()
+
+
+def quoted(name: str) -> str:
+    """A name as part of a path."""
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+def show(answer: Any, said: str, *, as_json: bool) -> None:
+    """Prints an answer, for programs or as one line."""
+    import orjson
+
+    from schemas.wst import visible
+
+    click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() if as_json else visible(said))
+
+
+def tell(workspace: str, name: str, body: Mapping[str, Any], done: str, *, as_json: bool) -> None:
+    """Gives a workspace a command and says what it is now."""
+    from schemas.requests import new_id
+
+    answer = ask("POST", f"/api/v1/workspaces/{quoted(workspace)}/{name}", {"by": me(), "command_id": new_id(), **body})
+    state = answer["workspace"]
+    now = f": {state['status']}, {state['reason']}" if state and name != "rename" else ""
+    show(answer, f"{answer['workspace_id']} {done}{now}", as_json=as_json)

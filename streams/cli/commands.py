@@ -1,0 +1,57 @@
+"""`wst archive`, `unarchive`, `restore`, `register`, `rename`, `forget`: commands on a workspace, through the log."""
+
+from __future__ import annotations
+
+import click
+
+from streams.cli.asking import tell, why_and_json
+
+
+@click.command(epilog="Example: wst archive shop --why 'the project is over'")
+@click.argument("workspace")
+@why_and_json
+def archive(workspace: str, why: str, as_json: bool) -> None:
+    """Puts a workspace away that does not run; it comes back when one of its containers starts."""
+    tell(workspace, "archive", {"why": why}, "is archived", as_json=as_json)
+
+
+@click.command(epilog="Example: wst unarchive shop")
+@click.argument("workspace")
+@why_and_json
+def unarchive(workspace: str, why: str, as_json: bool) -> None:
+    """Takes a workspace out of the archive."""
+    tell(workspace, "unarchive", {"why": why}, "is restored", as_json=as_json)
+
+
+@click.command(epilog="Example: wst restore shop")
+@click.argument("workspace")
+@why_and_json
+def restore(workspace: str, why: str, as_json: bool) -> None:
+    """The same as unarchive."""
+    tell(workspace, "restore", {"why": why}, "is restored", as_json=as_json)
+
+
+@click.command(epilog="Example: wst register lab-7@laptop --name 'Lab 7'")
+@click.argument("workspace")
+@click.option("--name", default="", help="What people call it; else its id.")
+@why_and_json
+def register(workspace: str, name: str, why: str, as_json: bool) -> None:
+    """Makes a workspace known, by its id, before it has any container."""
+    tell(workspace, "register", {"name": name, "why": why}, "is registered", as_json=as_json)
+
+
+@click.command(epilog="Example: wst rename shop@laptop 'Web shop'")
+@click.argument("workspace")
+@click.argument("name")
+@why_and_json
+def rename(workspace: str, name: str, why: str, as_json: bool) -> None:
+    """Changes a workspace's name, and nothing else."""
+    tell(workspace, "rename", {"name": name, "why": why}, f"is called {name} now", as_json=as_json)
+
+
+@click.command(epilog="Example: wst forget old-lab@laptop --why 'made by mistake'")
+@click.argument("workspace")
+@why_and_json
+def forget(workspace: str, why: str, as_json: bool) -> None:
+    """Forgets a workspace whose containers are gone; its history stays in the archive."""
+    tell(workspace, "forget", {"why": why}, "is forgotten", as_json=as_json)
