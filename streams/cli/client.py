@@ -57,8 +57,11 @@ class Api:
         raise problem_of(answer, self.url)
 
     def _ask(self, path: str, params: Params | None) -> httpx.Response:
+        return self._request("GET", path, params=dict(params or {}))
+
+    def _request(self, method: str, path: str, **content: Any) -> httpx.Response:
         try:
-            return self._client.get(path, params=dict(params or {}))
+            return self._client.request(method, path, **content)
         except httpx.InvalidURL as error:
             raise SettingError(f"WST_API = {self.url[:80]!r} is no address", str(error)) from error
         except httpx.HTTPError as error:
@@ -71,14 +74,10 @@ class Api:
         Raises:
             Unreachable, Refused, SettingError: as for `get`.
         """
-        try:
-            answer = self._client.request(method, path, json=dict(body))
-        except httpx.HTTPError as error:
-            why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-            raise Unreachable(f"no API answers at {self.url} ({why})", "start `wst up` or `wst api`, or set WST_API") from error
+        answer = self._request(method, path, json=dict(body))
         if answer.is_success:
-            return _json(answer, self.url)
-        raise _problem(answer, self.url)
+            return json_of(answer, self.url)
+        raise problem_of(answer, self.url)
 
     def close(self) -> None:
         """Lets go of the connection."""
