@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 
 from fastapi import FastAPI, Response
 
 from streams.api.problems import Problem
 from streams.api.site import Site, answer
+from streams.query import fleet
 
 
 def add(app: FastAPI, site: Site) -> None:
@@ -16,10 +16,8 @@ def add(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/v1/engines", summary="All engines, by name")
     async def engines() -> Response:
-        counts = Counter(
-            engine_id for state in site.live.states for engine_id in {container["engine_id"] for container in state["containers"]}
-        )
-        return answer(site.live.engines.listed(time.time_ns(), counts))
+        site.insist_on_loaded()
+        return answer(site.live.engines.listed(time.time_ns(), fleet.engines(site.live.states)))
 
 
 def the_engine(site: Site, name: str) -> tuple[str, str]:

@@ -18,11 +18,6 @@ def add(app: FastAPI, site: Site) -> None:
         site.insist_on_loaded()
         return answer(fleet.summary((state, live.usage.metrics_of(state)) for state in live.states))
 
-    @app.get("/api/v1/engines", summary="The engines whose containers are here")
-    async def engines() -> Response:
-        site.insist_on_loaded()
-        return answer(fleet.engines(live.states))
-
     @app.get("/api/v1/statistics", summary="How the API does: what it knows, how far behind it is, who listens")
     async def statistics() -> Response:
         listings = [state["last_sync_ns"] for state in live.states if state["last_sync_ns"]]

@@ -36,7 +36,7 @@ def _table(found: list[dict[str, Any]]) -> Any:
         every = each["sync_interval_seconds"]
         listed, silent = (f"{age(each[name])} ago" if each[name] else "never" for name in ("last_listing", "silent_since"))
         table.add_row(
-            shown(each["name"] or each["engine_id"]),
+            shown(each["name"] or each["id"]),
             shown(each["state"], styles.get(each["state"], "")),
             shown(listed),
             shown(f"{every:g} s" if every else ""),

@@ -241,12 +241,12 @@ class ApiSource:
         body = {} if workspace_id is None else {"workspace": workspace_id}
         async with asyncio.timeout(timeout_s):
             said = await self._api.request("POST", "/api/v1/sync", body=body)
-        answers: list[Json] = said.get("answers", []) if isinstance(said, dict) else []
+        answers: list[Json] = said.get("syncs", []) if isinstance(said, dict) else []
         return answers
 
     async def set_interval(self, name: str, seconds: float) -> None:
         """Has the API set an interval of all producers."""
-        await self._api.request("POST", f"/api/v1/intervals/{name}", body={"seconds": checked_seconds(name, seconds)})
+        await self._api.request("PUT", f"/api/v1/intervals/{name}", body={"every": f"{checked_seconds(name, seconds):g}s"})
         self._intervals[name] = seconds
 
     async def close(self) -> None:

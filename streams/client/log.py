@@ -15,9 +15,10 @@ from aiokafka import ConsumerRecord
 from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused, Unreachable
+from schemas.requests import interval_record, sync_record
 from schemas.settings import Settings
 from streams.api.live import Live
-from streams.client.asks import checked_seconds, interval_request, sync_request
+from streams.client.asks import checked_seconds
 from streams.client.source import Counts, Json, Listeners, State, is_change
 from streams.query.present import event_json, state_json
 from streams.query.state_view import StateView
@@ -182,7 +183,9 @@ class LogSource:
         answers = self._answers[request_id] = asyncio.Queue()
         got: list[Json] = []
         try:
-            await self._writer.publish([sync_request(self._settings, request_id, workspace_id, _who())])
+            await self._writer.publish(
+                [sync_record(self._settings.topic_prefix, "*", request_id, workspace_id=workspace_id or "", by=_who())]
+            )
             async with asyncio.timeout(timeout_s):
                 while waiting or not got:
                     event = await answers.get()
@@ -199,7 +202,7 @@ class LogSource:
 
     async def set_interval(self, name: str, seconds: float) -> None:
         """Sets an interval of all producers."""
-        await self._writer.publish([interval_request(self._settings, name, checked_seconds(name, seconds))])
+        await self._writer.publish([interval_record(self._settings.topic_prefix, "*", name, checked_seconds(name, seconds))])
         self._intervals[name] = seconds
 
     async def close(self) -> None:

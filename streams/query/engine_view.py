@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -86,14 +86,17 @@ class EngineView:
         """Ids of the engines that have a living producer, or were heard lately."""
         return {each.engine_id for each in self._engines.values() if each.alive_until_ns >= now_ns or not _silent_since(each, now_ns)}
 
-    def listed(self, now_ns: int, workspaces: Mapping[str, int]) -> list[dict[str, Any]]:
+    def listed(self, now_ns: int, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """All engines as users see them, by name.
 
         Args:
-            workspaces: how many each has.
+            rows: what each has, by `id`; engines that have nothing are listed too.
         """
-        engines = sorted(self._engines.values(), key=lambda each: (each.name, each.engine_id))
-        return [_engine_json(engine, now_ns, workspaces.get(engine.engine_id, 0)) for engine in engines]
+        nothing = {"workspaces": 0, "containers": 0, "running": 0, "stale": False, "last_sync": None}
+        found = {each.engine_id: {"id": each.engine_id, "name": each.name, **nothing} for each in self._engines.values()}
+        found |= {row["id"]: dict(row) for row in rows}
+        known = [row | _engine_json(self._engines.get(row["id"]) or EngineNow(row["id"]), now_ns) for row in found.values()]
+        return sorted(known, key=lambda row: (row["name"], row["id"]))
 
 
 def _silent_since(engine: EngineNow, now_ns: int) -> int:
@@ -104,12 +107,9 @@ def _silent_since(engine: EngineNow, now_ns: int) -> int:
     return engine.heard_ns if engine.heard_ns + allowed_ns < now_ns else 0
 
 
-def _engine_json(engine: EngineNow, now_ns: int, workspaces: int) -> dict[str, Any]:
+def _engine_json(engine: EngineNow, now_ns: int) -> dict[str, Any]:
     silent_ns = _silent_since(engine, now_ns)
-    alive = engine.alive_until_ns >= now_ns
     return {
-        "engine_id": engine.engine_id,
-        "name": engine.name,
         "state": "silent" if silent_ns or not engine.heard_ns else "failing" if engine.problem else "ok",
         "last_listing": time_text(engine.listed_ns),
         "lag_seconds": round(max(0, now_ns - engine.listed_ns) / 1e9, 3) if engine.listed_ns else None,
@@ -122,6 +122,5 @@ def _engine_json(engine: EngineNow, now_ns: int, workspaces: int) -> dict[str, A
         "api_version": engine.api_version or None,
         "producer_id": engine.producer_id or None,
         "producer_host": engine.host or None,
-        "producer_alive": alive,
-        "workspaces": workspaces,
+        "producer_alive": engine.alive_until_ns >= now_ns,
     }
