@@ -93,7 +93,9 @@ class EngineView:
             rows: what each has, by `id`; engines that have nothing are listed too.
         """
         nothing = {"workspaces": 0, "containers": 0, "running": 0, "stale": False, "last_sync": None}
-        found = {each.engine_id: {"id": each.engine_id, "name": each.name, **nothing} for each in self._engines.values()}
+        found: dict[str, dict[str, Any]] = {
+            each.engine_id: {"id": each.engine_id, "name": each.name, **nothing} for each in self._engines.values()
+        }
         found |= {row["id"]: dict(row) for row in rows}
         known = [row | _engine_json(self._engines.get(row["id"]) or EngineNow(row["id"]), now_ns) for row in found.values()]
         return sorted(known, key=lambda row: (row["name"], row["id"]))
