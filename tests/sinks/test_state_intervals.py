@@ -99,3 +99,38 @@ async def test_a_clock_that_runs_backward_makes_no_overlap(chdb_archive: Real) -
     await write(chdb_archive, changed(10, 1, "unknown", "active"), state(10, 1, "active", "ok"))
     await write(chdb_archive, changed(4, 2, "active", "inactive"), state(4, 2, "inactive", "ok"), changed(20, 3, "inactive", "active"))
     assert intervals(chdb_archive) == [("inactive", "ok", 10, 20), ("active", "ok", 20, None)]
+
+
+def gap(begin: int, end: int, offset: int) -> tuple[Any, Any]:
+    section = {"name": "gap", "reason": "nobody watched", "since_ns": T0_NS + begin * S, "value": (end - begin) * 1000}
+    at = {"kind": "notice", "id": f"{offset:016x}", "time_ns": T0_NS + end * S, "container": None, "engine_event": None}
+    return topics.DOCKER_EVENTS, arrive(topics.DOCKER_EVENTS, {**records.fact(), **at, "notice": section}, position(offset))
+
+
+async def test_a_stretch_nobody_watched_is_cut_out_of_what_was_told(chdb_archive: Real) -> None:
+    #  s    0      10     20     30     40     50
+    #       |active──────────────|inactive──────►
+    #              |gap───|      |gap──|     and one from before it was known
+    await write(chdb_archive, changed(0, 1, "unknown", "active"), state(0, 1, "active", "ok"))
+    await write(chdb_archive, changed(30, 5, "active", "inactive"), state(30, 5, "inactive", "ok"))
+    await write(chdb_archive, gap(10, 20, 3), gap(10, 20, 3), gap(30, 40, 6), gap(-20, -5, 9))
+    assert intervals(chdb_archive) == [
+        ("active", "ok", 0, 10),
+        ("unknown", "unknown", 10, 20),
+        ("active", "ok", 20, 30),
+        ("unknown", "unknown", 30, 40),
+        ("inactive", "ok", 40, None),
+    ]
+    rows = chdb_archive.rows("SELECT engine_id, `from`, `to` FROM {db}.state_gaps ORDER BY `from`")
+    assert [(begin - T0_NS) // S for _, begin, _ in rows] == [-20, 10, 30]
+
+
+async def test_a_change_within_a_gap_that_lasts_over_it_is_known_after_it(chdb_archive: Real) -> None:
+    await write(chdb_archive, changed(0, 1, "unknown", "active"), state(0, 1, "active", "ok"), gap(5, 25, 2))
+    await write(chdb_archive, changed(15, 3, "active", "inactive"), state(15, 3, "inactive", "ok"))
+    assert intervals(chdb_archive) == [
+        ("active", "ok", 0, 5),
+        ("unknown", "unknown", 5, 15),
+        ("unknown", "unknown", 15, 25),
+        ("inactive", "ok", 25, None),
+    ]
