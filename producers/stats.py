@@ -39,6 +39,7 @@ class StatsLoop:
         self._speed = speed
         self._news = asyncio.Event()
         self._failing = False
+        self._told: dict[str, Who] = {}
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="engine-stats")
 
     def set_interval(self, interval_s: float) -> None:
@@ -79,7 +80,7 @@ class StatsLoop:
         # The tick's instant on the wall clock; only the monotonic one keeps step.
         tick_at_ns = shared.now_ns() - round((loop.time() - due) * 1e9)
         ids = [container_id for container_id, _ in shared.registry.running()]
-        if not ids:
+        if not ids and not self._told:
             return
         deadline = due + max(self.interval_s * _DEADLINE_RATIO, _PATIENCE_S)
         shared.counts.add("calls.stats", len(ids))
@@ -93,12 +94,23 @@ class StatsLoop:
                 await self._sample(container_id, answer, by_workspace)
         shared.calls.answers += len(answers) - failures
         self._tell(failures, len(ids))
-        header = self._syncs.host | {"interval_ms": round(self.interval_s * self._speed * 1000)}
         at = At(shared.clock.generation, tick_at_ns, shared.now_ns())
         for sampled in by_workspace.values():
-            who = sampled[0][0]
-            name = shared.registry.workspace_name(who)
-            await shared.outlet.offer(tick_records(shared.origin, at, header, who, name, [sample for _, sample in sampled]))
+            await self._offer(at, sampled[0][0], [sample for _, sample in sampled])
+        await self._tell_what_stopped(at, {workspace_id: sampled[0][0] for workspace_id, sampled in by_workspace.items()})
+
+    async def _offer(self, at: At, who: Who, samples: list[Json]) -> None:
+        shared = self._shared
+        header = self._syncs.host | {"interval_ms": round(self.interval_s * self._speed * 1000)}
+        await shared.outlet.offer(tick_records(shared.origin, at, header, who, shared.registry.workspace_name(who), samples))
+
+    async def _tell_what_stopped(self, at: At, sampled: dict[str, Who]) -> None:
+        """A workspace of which nothing runs any more gets one last tick without samples: it uses nothing, which is not unknown."""
+        running = {known.who.identity.workspace_id for _, known in self._shared.registry.running()}
+        stopped = {workspace_id: who for workspace_id, who in self._told.items() if workspace_id not in running}
+        self._told = {workspace_id: who for workspace_id, who in (self._told | sampled).items() if workspace_id not in stopped}
+        for who in stopped.values():
+            await self._offer(at, who, [])
 
     async def _sample(self, container_id: str, answer: Json, by_workspace: defaultdict[str, list[tuple[Who, Json]]]) -> None:
         shared = self._shared

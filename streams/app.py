@@ -26,6 +26,7 @@ from streams.lane.durability import Copy
 from streams.policies import Policies
 from streams.query.state_view import StateView
 from streams.reconcile_agent import ReconcileAgent
+from streams.rules import threshold_rules
 from streams.silence import Silence
 from streams.state_follower import StateFollower
 from streams.topology import STATE_APP, USAGE_APP, AppPlan, engines_table, usage_table, workspaces_table
@@ -149,7 +150,7 @@ def usage_app(settings: Settings, lane: LaneSettings) -> LaneApp:
     table = usage_table()
     refused = DeadLetters("usage", prefix, app.outputs.send)
     writer = Writer(prefix, app.outputs.send, refused)
-    telling = UsageTelling(writer, update_policy(settings))
+    telling = UsageTelling(writer, update_policy(settings), threshold_rules(settings))
     app.reads(topics.DOCKER_STATS.full(prefix), UsageAgent(table, writer, refused, telling), table)
     return app
 

@@ -1,8 +1,8 @@
-"""What the usage agent tells beside samples and windows: `metrics_update` events, and signs of activity as facts."""
+"""What the usage agent tells beside samples and windows: `metrics_update` events, alerts, and signs of activity as facts."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas import topics
@@ -10,7 +10,8 @@ from schemas.identity import notice_fact_id
 from schemas.settings import Settings
 from streams.agents import Writer
 from streams.core.notices import notice_fact
-from streams.core.samples import unpack
+from streams.core.samples import IN_WINDOWS, unpack
+from streams.core.thresholds import Alert, Measured, Rule, all_calm, judge, leave, own_thresholds, rules_of
 from streams.core.updates import Figures, Update, UpdatePolicy, activity, is_due, update
 from streams.core.usage import UsageState
 from streams.lane import Input
@@ -32,6 +33,8 @@ _FIGURES: Final = {
     "pids": "pids",
 }
 _MB: Final = 1 << 20
+#: Workspaces whose rules are remembered.
+_RULES_KEPT: Final = 100_000
 
 
 def update_policy(settings: Settings) -> UpdatePolicy:
@@ -48,22 +51,70 @@ def update_policy(settings: Settings) -> UpdatePolicy:
 class UsageTelling:
     """Tells what a tick comes to."""
 
-    def __init__(self, writer: Writer, policy: UpdatePolicy) -> None:
+    def __init__(self, writer: Writer, policy: UpdatePolicy, rules: tuple[Rule, ...] = ()) -> None:
         self._writer = writer
         self._policy = policy
+        self._rules = rules
+        self._of: dict[str, tuple[Record, tuple[Rule, ...]]] = {}
 
     def tell(self, state: UsageState, outputs: Sequence[Record], tick: Record, record: Input) -> None:
         """Takes a tick that was folded just now, with what the fold made of it."""
-        samples = next((output["samples"] for output in outputs if output["kind"] == "samples"), None)
-        if samples is None:
-            return  # folded before, or without a sample
+        if state.position != record.position:
+            return  # folded before
+        samples: Sequence[Record] = next((output["samples"] for output in outputs if output["kind"] == "samples"), ())
+        self._judge(state, samples, tick, record)
+        if not samples:
+            return
         entry = state.updates.of(tick["engine_id"])
         busy = activity(entry, tick, (sample["derived"] for sample in samples), self._policy)
         if busy is not None:
             self._tell_activity(tick, busy, record)
         if is_due(entry, tick, self._policy) and (found := update(entry, tick, _figures(samples, tick))) is not None:
-            state.updates.seq += 1
-            self._tell_update(state.updates.seq, found, tick, record)
+            self._tell_update(state, found, tick, record)
+
+    def _judge(self, state: UsageState, samples: Iterable[Record], tick: Record, record: Input) -> None:
+        """Thresholds: what is raised, and what is over."""
+        engine_id: str = tick["engine_id"]
+        watches = state.updates.watches.get(engine_id, {})
+        rules = self._rules_of(state.workspace_id, tick["labels"])
+        if not watches and all_calm(rules, [one["derived"] for one in samples]):
+            return
+        measured = [
+            Measured(one["container_id"], one["container_name"], unpack(one["derived"])) for one in samples if one["outcome"] in IN_WINDOWS
+        ]
+        interval_ns = tick["interval_ms"] * 1_000_000
+        alerts = judge(watches, rules, measured, interval_ns)
+        if watches:
+            stopped = not tick["samples"]
+            now_ns = tick["tick_at_ns"] if stopped else state.engines[engine_id].highest_ns
+            alerts += leave(watches, rules, now_ns, interval_ns, stopped=stopped)
+            state.updates.watches[engine_id] = watches
+        if not watches:
+            state.updates.watches.pop(engine_id, None)
+        for alert in alerts:
+            self._tell_alert(state, alert, tick, record)
+
+    def _rules_of(self, workspace_id: str, labels: Record) -> tuple[Rule, ...]:
+        """The rules of a workspace, found anew when its labels change."""
+        known = self._of.get(workspace_id)
+        if known is None or known[0] != labels:
+            if len(self._of) >= _RULES_KEPT:
+                self._of.clear()
+            known = self._of[workspace_id] = labels, rules_of(self._rules, workspace_id, own_thresholds(labels))
+        return known[1]
+
+    def _tell_alert(self, state: UsageState, alert: Alert, tick: Record, record: Input) -> None:
+        section = {
+            "rule": alert.rule,
+            "metric": alert.metric,
+            "value": alert.value,
+            "threshold": alert.threshold,
+            "since_ns": alert.since_ns,
+            "container_id": alert.container_id,
+            "labels": tick["labels"],
+            "dedup_key": f"{tick['workspace_id']}/{alert.container_id}/{alert.rule}/{alert.since_ns}",
+        }
+        self._tell(state, alert.type, alert.at_ns, alert.message, "alert", section, tick, record)
 
     def _tell_activity(self, tick: Record, busy: tuple[int, int], record: Input) -> None:
         cpu, network = busy
@@ -82,23 +133,30 @@ class UsageTelling:
         )
         self._writer.write(topics.DOCKER_EVENTS, tick["workspace_id"], fact, "notice", fact["id"], record)
 
-    def _tell_update(self, seq: int, found: Update, tick: Record, record: Input) -> None:
-        epoch, partition, offset = record.position
+    def _tell_update(self, state: UsageState, found: Update, tick: Record, record: Input) -> None:
         new = found.new_metrics
         said = f"{tick['workspace_name']} uses {new.get('cpu_percent', 0):.1f} % CPU and {new.get('memory_usage', 0) / _MB:,.1f} MiB"
+        self._tell(state, "metrics_update", found.updated_at_ns, said, "metrics_update", found._asdict(), tick, record)
+
+    def _tell(
+        self, state: UsageState, kind: str, at_ns: int, said: str, section: str, content: Record, tick: Record, record: Input
+    ) -> None:
+        """One event of stream usage, with the next number."""
+        state.updates.seq += 1
+        epoch, partition, offset = record.position
         event = {
-            "type": "metrics_update",
-            "id": f"usage.{epoch}.{seq}.{tick['workspace_id']}",
+            "type": kind,
+            "id": f"usage.{epoch}.{state.updates.seq}.{tick['workspace_id']}",
             "stream": "usage",
-            "seq": seq,
+            "seq": state.updates.seq,
             "workspace_id": tick["workspace_id"],
             "engine_id": tick["engine_id"],
-            "timestamp_ns": found.updated_at_ns,
+            "timestamp_ns": at_ns,
             "message": said,
             "cause": {"topic": record.topic, "epoch": epoch, "partition": partition, "offset": offset},
-            "metrics_update": found._asdict(),
+            section: content,
         }
-        self._writer.write(topics.WORKSPACE_CHANGES, tick["workspace_id"], event, "metrics_update", str(event["id"]), record)
+        self._writer.write(topics.WORKSPACE_CHANGES, tick["workspace_id"], event, kind, str(event["id"]), record)
 
 
 def _figures(samples: Sequence[Record], tick: Record) -> Figures:

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from struct import Struct
 from typing import Final, NamedTuple
 
 from streams.core.samples import COLUMNS, Row
@@ -124,6 +124,7 @@ class Watch:
     raised_ns: int = 0
     """Begin of the episode; with container and rule it tells one from the next."""
     value: float = 0.0
+    container_name: str = ""
 
 
 Watches = dict[tuple[str, str], Watch]
@@ -153,7 +154,6 @@ class Measured(NamedTuple):
     row: Row
 
 
-@lru_cache(maxsize=65_536)
 def rules_of(rules: tuple[Rule, ...], workspace_id: str, own: tuple[tuple[str, str], ...] = ()) -> tuple[Rule, ...]:
     """The rules that hold for a workspace, one a name.
 
@@ -173,6 +173,33 @@ def rules_of(rules: tuple[Rule, ...], workspace_id: str, own: tuple[tuple[str, s
 def own_thresholds(labels: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     """Rule and text of the labels that set a threshold, sorted."""
     return tuple(sorted((key[len(LABEL) :], text) for key, text in labels.items() if key.startswith(LABEL)))
+
+
+_GLANCE: Final = ("online_cpus", "cpu_limit_nanocpus", "cpu_millipercent", "memory_used_bytes", "memory_limit_bytes")
+_glance: Final = Struct("<" + "".join("q" if name in _GLANCE else "8x" for name in COLUMNS)).unpack_from
+
+
+def all_calm(rules: Sequence[Rule], samples: Iterable[bytes]) -> bool:
+    """Whether no packed sample is above any rule: what is so nearly always, told without looking at each value by itself.
+
+    False where a rule is of another metric than `cpu` and `memory`: then each value must be looked at.
+    """
+    cpu_above = memory_above = float("inf")
+    for rule in rules:
+        if rule.above is None or rule.metric not in ("cpu", "memory"):
+            return False
+        if rule.metric == "cpu":
+            cpu_above = min(cpu_above, rule.above)
+        else:
+            memory_above = min(memory_above, rule.above)
+    for packed in samples:
+        cpus, cpu_limit, cpu, used, limit = _glance(packed)
+        # As `_cpu` and `_memory` have it, without a division; what is just at a threshold is looked at again.
+        if cpu * 1_000_000 >= cpu_above * cpu_limit if cpu_limit > 0 else cpu >= cpu_above * 1000 * cpus and cpus > 0:
+            return False
+        if used * 100 >= memory_above * limit and limit > 0:
+            return False
+    return True
 
 
 def _threshold(text: str, else_: float | None) -> float | None:
@@ -203,7 +230,7 @@ def judge(watches: Watches, rules: Sequence[Rule], samples: Iterable[Measured], 
             if watch is None:
                 if not bad:
                     continue
-                watch = watches[key] = Watch()
+                watch = watches[key] = Watch(container_name=sample.container_name)
             alert = _take(watch, rule, sample, value, bad, interval_ns)
             if alert is not None:
                 alerts.append(alert)
@@ -231,29 +258,29 @@ def _take(watch: Watch, rule: Rule, sample: Measured, value: float | None, bad: 
     row_of_bad = (1 << rule.in_a_row) - 1
     if watch.raised_ns:
         if watch.known == mask and not watch.bad:
-            return _resolve(watch, rule, sample.container_id, sample.container_name, at_ns, "is back below the threshold")
+            return _resolve(watch, rule, sample.container_id, sample.container_name, at_ns, _compared(rule, "no longer above", watch.value))
     elif watch.bad & row_of_bad == row_of_bad or watch.bad.bit_count() >= rule.in_all:
         watch.raised_ns = watch.begin_ns
-        return _alert(RAISED, watch, rule, sample.container_id, sample.container_name, at_ns, "is above the threshold")
+        return _alert(RAISED, watch, rule, sample.container_id, sample.container_name, at_ns, _compared(rule, "above", watch.value))
     return None
 
 
-def leave(watches: Watches, rules: Sequence[Rule], names: Mapping[str, str], now_ns: int, interval_ns: int) -> list[Alert]:
+def leave(watches: Watches, rules: Sequence[Rule], now_ns: int, interval_ns: int, *, stopped: bool = False) -> list[Alert]:
     """Ends what is no longer measured, or no longer asked for: its engine has come to `now_ns`.
 
     Args:
-        names: of containers, by id.
+        stopped: nothing of the workspace runs on the engine.
     """
     by_name = {rule.name: rule for rule in rules}
     alerts: list[Alert] = []
     for (container_id, name), watch in list(watches.items()):
         rule = by_name.get(name)
-        if rule is not None and now_ns - watch.last_ns < rule.points * interval_ns:
+        if rule is not None and not stopped and now_ns - watch.last_ns < rule.points * interval_ns:
             continue
         del watches[container_id, name]
         if watch.raised_ns:
-            rule, why = (Rule(name, "", 0.0), "is no longer watched") if rule is None else (rule, "is no longer measured")
-            alerts.append(_resolve(watch, rule, container_id, names.get(container_id, container_id[:12]), now_ns, why))
+            why = "is no longer judged" if rule is None else "is over: it does not run" if stopped else "is no longer measured"
+            alerts.append(_resolve(watch, rule or Rule(name, "", 0.0), container_id, watch.container_name, now_ns, why))
     return alerts
 
 
@@ -264,7 +291,20 @@ def _resolve(watch: Watch, rule: Rule, container_id: str, name: str, at_ns: int,
 
 
 def _alert(kind: str, watch: Watch, rule: Rule, container_id: str, name: str, at_ns: int, why: str) -> Alert:
-    above = rule.above or 0.0
-    unit = METRICS[rule.metric][0] if rule.metric else ""
-    message = f"{name}: {rule.name} {why} of {above:g}{unit}, at {watch.value:.4g}{unit}" if rule.metric else f"{name}: {rule.name} {why}"
-    return Alert(kind, rule.name, rule.metric, watch.value, above, watch.raised_ns, at_ns, container_id, name, message)
+    return Alert(
+        kind,
+        rule.name,
+        rule.metric,
+        watch.value,
+        rule.above or 0.0,
+        watch.raised_ns,
+        at_ns,
+        container_id,
+        name,
+        f"{name}: {rule.name} {why}",
+    )
+
+
+def _compared(rule: Rule, how: str, value: float) -> str:
+    unit = METRICS[rule.metric][0]
+    return f"is {how} {rule.above:g}{unit}, at {value:.4g}{unit}"

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
+from streams.core.thresholds import Watch, Watches
+
 HOUR_NS: Final = 3_600 * 10**9
 """A producer's clock that ran back further begins anew; less is an old tick that came late, which tells nothing."""
 
@@ -58,6 +60,8 @@ class Updates:
 
     seq: int = 0
     engines: dict[str, EngineUpdates] = field(default_factory=dict)
+    watches: dict[str, Watches] = field(default_factory=dict)
+    """By engine id: containers near or above a threshold."""
 
     def of(self, engine_id: str) -> EngineUpdates:
         """What was told of an engine."""
@@ -132,10 +136,22 @@ def activity(entry: EngineUpdates, tick: Mapping[str, Any], derived: Iterable[by
 
 def to_text(updates: Updates) -> str:
     """For the value's bytes."""
-    return json.dumps(asdict(updates), separators=(",", ":"), sort_keys=True) if updates.seq or updates.engines else ""
+    if not (updates.seq or updates.engines or updates.watches):
+        return ""
+    plain = {"seq": updates.seq, "engines": {engine_id: asdict(entry) for engine_id, entry in updates.engines.items()}}
+    if updates.watches:
+        plain["watches"] = {
+            engine_id: [[container_id, rule, asdict(watch)] for (container_id, rule), watch in sorted(watches.items())]
+            for engine_id, watches in updates.watches.items()
+        }
+    return json.dumps(plain, separators=(",", ":"), sort_keys=True)
 
 
 def from_text(text: str) -> Updates:
     """Reads what `to_text` wrote."""
     plain: Mapping[str, Any] = json.loads(text)
-    return Updates(plain["seq"], {engine_id: EngineUpdates(**entry) for engine_id, entry in plain["engines"].items()})
+    watches = {
+        engine_id: {(container_id, rule): Watch(**watch) for container_id, rule, watch in kept}
+        for engine_id, kept in plain.get("watches", {}).items()
+    }
+    return Updates(plain["seq"], {engine_id: EngineUpdates(**entry) for engine_id, entry in plain["engines"].items()}, watches)

@@ -8,8 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from streams.core import samples
 from streams.core.samples import COLUMNS, Row
-from streams.core.thresholds import METRICS, RAISED, RESOLVED, Alert, Measured, Rule, Watches, judge, leave, own_thresholds, rules_of
+from streams.core.thresholds import (
+    METRICS,
+    RAISED,
+    RESOLVED,
+    Alert,
+    Measured,
+    Rule,
+    Watches,
+    all_calm,
+    judge,
+    leave,
+    own_thresholds,
+    rules_of,
+)
 
 SECOND_NS = 10**9
 TICK_NS = 10 * SECOND_NS
@@ -96,7 +110,7 @@ def test_a_raise_names_the_culprit_and_begins_where_the_bad_points_did() -> None
     container.run("..###")
     (alert,) = container.tick(**busy(92.5))
     assert alert == Alert(RAISED, "cpu", "cpu", 92.5, 80.0, 3 * TICK_NS, 6 * TICK_NS, "c1", "web", alert.message)
-    assert alert.message == "web: cpu is above the threshold of 80%, at 92.5%"
+    assert alert.message == "web: cpu is above 80%, at 92.5%"
 
 
 def test_cpu_is_judged_by_the_containers_own_limit_where_it_has_one() -> None:
@@ -121,8 +135,8 @@ def test_every_metric_of_an_unknown_sample_is_unknown(metric: str) -> None:
 def test_what_is_no_longer_measured_ends_by_its_engines_time() -> None:
     container = Container()
     container.run("####")
-    assert leave(container.watches, container.rules, {"c1": "web"}, 23 * TICK_NS, TICK_NS) == []
-    (alert,) = leave(container.watches, container.rules, {"c1": "web"}, 24 * TICK_NS, TICK_NS)
+    assert leave(container.watches, container.rules, 23 * TICK_NS, TICK_NS) == []
+    (alert,) = leave(container.watches, container.rules, 24 * TICK_NS, TICK_NS)
     assert (alert.type, alert.since_ns, alert.container_name) == (RESOLVED, TICK_NS, "web")
     assert "no longer measured" in alert.message
     assert container.watches == {}
@@ -131,7 +145,7 @@ def test_what_is_no_longer_measured_ends_by_its_engines_time() -> None:
 def test_a_rule_that_is_taken_away_ends_its_alerts() -> None:
     container = Container()
     container.run("####")
-    (alert,) = leave(container.watches, (), {}, 5 * TICK_NS, TICK_NS)
+    (alert,) = leave(container.watches, (), 5 * TICK_NS, TICK_NS)
     assert (alert.type, alert.rule) == (RESOLVED, "cpu")
 
 
@@ -150,3 +164,24 @@ def test_the_last_rule_of_a_name_that_matches_holds_and_a_label_over_all() -> No
 @pytest.mark.parametrize("text", ["", "nan", "-1", "inf", "1e999", "many", "0", "<script>"])
 def test_a_label_that_is_no_threshold_changes_nothing(text: str) -> None:
     assert rules_of((CPU,), "shop@laptop", (("cpu", text),))[0].above == 80.0
+
+
+def test_a_workspace_that_stopped_uses_nothing() -> None:
+    container = Container()
+    container.run("####")
+    (alert,) = leave(container.watches, container.rules, 5 * TICK_NS, TICK_NS, stopped=True)
+    assert (alert.type, alert.message) == (RESOLVED, "web: cpu is over: it does not run")
+
+
+VALUES = st.sampled_from((-1, 0, 1, 2, 1_000, 80_000, 100_000, 160_000, 160_001, 200_000, 1 << 30, 900_000_000, 1_000_000_000, 1 << 62))
+
+
+@given(st.lists(st.tuples(VALUES, VALUES, VALUES, VALUES, VALUES), max_size=4), st.sampled_from((80.0, 85.5, 1e-3)))
+def test_a_glance_at_a_tick_sees_every_bad_sample_and_no_good_one(values: list[tuple[int, ...]], above: float) -> None:
+    names = ("online_cpus", "cpu_limit_nanocpus", "cpu_millipercent", "memory_used_bytes", "memory_limit_bytes")
+    rules = (replace(CPU, above=above), Rule("memory", "memory", above))
+    rows = [row(0, **dict(zip(names, some, strict=True))) for some in values]
+    found = [METRICS[rule.metric][1](one) for one in rows for rule in rules]
+    calm = all_calm(rules, [samples.pack(*one) for one in rows])
+    assert calm == all(value is None or value < above for value in found)
+    assert not all_calm((Rule("many", "pids", 5.0),), [])

@@ -223,6 +223,23 @@ async def test_ticks_keep_their_step_and_skip_what_a_slow_engine_overruns(script
         assert all(abs(step - round(step)) < 0.1 and step > 0.9 for step in steps), steps
 
 
+async def test_a_workspace_that_stopped_gets_one_last_tick_without_samples(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web", **{"workspace.id": "shop"})
+    scripted.add("blog", **{"workspace.id": "blog"})
+    async with watching(scripted.url, tmp_path, Pace(0.3, 60, 1)) as seen:
+
+        def ticks(workspace_id: str) -> list[int]:
+            return [len(tick["samples"]) for tick in seen.values(topics.DOCKER_STATS) if tick["workspace_id"] == workspace_id]
+
+        await seen.until(lambda: ticks("shop") and ticks("blog"), "ticks of both")
+        scripted.say("web", "die")
+        await seen.until(lambda: 0 in ticks("shop"), "an empty tick")
+        count = len(ticks("blog"))
+        await seen.until(lambda: len(ticks("blog")) > count + 1, "more ticks of the other")
+        assert ticks("shop") == [1] * (len(ticks("shop")) - 1) + [0]
+        assert set(ticks("blog")) == {1}
+
+
 async def test_a_container_in_anothers_network_namespace_reports_the_same_namespace(scripted: ScriptedEngine, tmp_path: Path) -> None:
     owner = scripted.add("db", **{"workspace.id": "dev"})
     for name, network in (("app", f"container:{owner}"), ("alone", "bridge"), ("host", "host")):
