@@ -147,7 +147,7 @@ def _read_windows(source: _Reader, gone_before_ns: int, due_ns: int, read: Calla
 def _read_slot(source: _Reader, ids: list[str]) -> tuple[int, Slot]:
     start, count, published, final, at_ns, told_count, told_final, told_at_ns, packed, noted = source.unpack(_SLOT)
     slot = Slot(Kept(take_ticks, source.take(packed), source.take(noted)), count, published, bool(final), at_ns)
-    slot.members = {ids[number] for number in source.numbers()}
+    slot.members = {OTHERS if number == _OTHERS else ids[number] for number in source.numbers()}
     slot.told_count, slot.told_final, slot.told_at_ns = told_count, bool(told_final), told_at_ns
     for number in source.numbers():
         container_id = OTHERS if number == _OTHERS else ids[number]
