@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isfinite
 from statistics import linear_regression
 from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -17,9 +16,9 @@ from streams.query.present import time_text
 
 Json = dict[str, Any]
 
-WEEK_NS: Final = 7 * DAY_NS
 MOST_DAYS: Final = 396
 _BUSIEST: Final = 3
+_WEEK_DAYS: Final = 7
 _LEAST_DAYS: Final = 3
 #: Up to so long a range is answered from samples, to the second; a longer one by whole hours.
 _BY_SAMPLES_NS: Final = 6 * HOUR_NS
@@ -69,18 +68,20 @@ async def trends(archive: Archive, workspace_id: str | None, days: int, zone: st
     check_zone(zone)
     since_ns = now_ns - days * DAY_NS
     asked = {"workspace_id": workspace_id or "", "since_ns": since_ns, "until_ns": now_ns}
-    weeks = {"week_ns": now_ns - WEEK_NS, "last_week_ns": now_ns - 2 * WEEK_NS, "tz": zone}
-    used, states = await asyncio.gather(archive.ask("trend", asked | weeks), archive.ask("time_in_state", asked))
-    by_workspace: dict[str, list[Record]] = {}
-    for row in states:
-        by_workspace.setdefault(row["workspace_id"], []).append(row)
-    shown = {row["workspace_id"]: _trend(row) for row in used}
-    for name, rows in by_workspace.items():
-        shown.setdefault(name, {"workspace_id": name, "use": None})["time_in_state"] = _time_in_state(rows)
-    for trend in shown.values():
-        trend.setdefault("time_in_state", None)
-    listed = [shown[name] for name in sorted(shown)]
+    weeks = asked | {"since_ns": now_ns - max(days, 2 * _WEEK_DAYS) * DAY_NS}
+    by_day, by_hour, states = await asyncio.gather(
+        archive.ask("trend_days", weeks), archive.ask("trend_hours", asked | {"tz": zone}), archive.ask("time_in_state", asked)
+    )
+    used, hours, told = (_by_workspace(rows) for rows in (by_day, by_hour, states))
+    listed = [_trend(name, used.get(name, []), hours.get(name, []), told.get(name, []), days) for name in sorted({*hours, *told})]
     return {"since": time_text(since_ns), "until": time_text(now_ns), "days": days, "zone": zone, "trends": listed}
+
+
+def _by_workspace(rows: Sequence[Record]) -> dict[str, list[Record]]:
+    found: dict[str, list[Record]] = {}
+    for row in rows:
+        found.setdefault(row["workspace_id"], []).append(row)
+    return found
 
 
 def check_zone(zone: str) -> None:
@@ -95,50 +96,85 @@ def check_zone(zone: str) -> None:
         raise SettingError(f"zone: there is no time zone {zone[:80]!r}", "write it as Europe/Berlin, or UTC") from error
 
 
-_WEEKLY: Final = ("cpu_percent", "memory_used_bytes", "network_bytes_per_second")
-_USE: Final = (
-    "hour_count", "covered_seconds", "cpu_core_seconds", "cpu_percent_mean", "memory_used_bytes_mean", "network_bytes", "disk_bytes",
-)  # fmt: skip
+#: What slopes and weeks are of: sums per second seen.
+_RATES: Final[Mapping[str, tuple[str, float]]] = {
+    "cpu_percent": ("cpu_core_seconds", 100.0),
+    "memory_used_bytes": ("memory_byte_seconds", 1.0),
+    "network_bytes_per_second": ("network_bytes", 1.0),
+}
 
 
-def _trend(row: Record) -> Json:
+def _trend(name: str, rows: Sequence[Record], hours: Sequence[Record], states: Sequence[Record], days: int) -> Json:
+    shown = [row for row in rows if row["day"] < days]
     return {
-        "workspace_id": row["workspace_id"],
-        "workspace_name": row["workspace_name"],
-        "use": {name: row[name] for name in _USE},
-        "slope": {f"{name}_per_day": _slope(row, name) for name in _WEEKLY},
-        "week_over_week": _week_over_week(row),
-        "busiest_hours": _busiest(row),
+        "workspace_id": name,
+        "workspace_name": shown[0]["workspace_name"] if shown else None,
+        "use": _use(shown) if shown else None,
+        "slope": {f"{rate}_per_day": _slope(shown, rate) for rate in _RATES},
+        "week_over_week": _week_over_week(rows),
+        "busiest_hours": _busiest(hours),
+        "time_in_state": _time_in_state(states) if states else None,
     }
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and isfinite(value) else None
+def _mean(rows: Sequence[Record], rate: str) -> float | None:
+    """Per second seen; a workspace on two engines uses what it uses on both. None: nobody saw it."""
+    column, factor = _RATES[rate]
+    sums: dict[str, list[float]] = {}
+    for row in rows:
+        engine = sums.setdefault(row["engine_id"], [0.0, 0.0])
+        engine[0] += row[column]
+        engine[1] += row["covered_seconds"]
+    return sum(total / covered for total, covered in sums.values()) * factor if sums else None
 
 
-def _slope(row: Record, name: str) -> float | None:
-    """Of the line of least squares through the means of the days that were seen; fewer than three say nothing."""
-    covered = dict(zip(*row["covered_by_day"], strict=True))
-    days = [(-age, total / covered[age]) for age, total in zip(*row[f"{name}_by_day"], strict=True) if covered.get(age)]
-    return linear_regression(*zip(*days, strict=True)).slope if len(days) >= _LEAST_DAYS else None
+def _covered_seconds(rows: Sequence[Record], name: str = "covered_seconds") -> float:
+    """Time seen, by one engine or by more at once."""
+    longest: dict[int, float] = {}
+    for row in rows:
+        longest[row["day"]] = max(longest.get(row["day"], 0), row[name])
+    return sum(longest.values())
 
 
-def _week_over_week(row: Record) -> Json:
+def _use(rows: Sequence[Record]) -> Json:
+    sums = {name: sum(row[name] for row in rows) for name in ("cpu_core_seconds", "network_bytes", "disk_bytes")}
+    means = {"cpu_percent_mean": _mean(rows, "cpu_percent"), "memory_used_bytes_mean": _mean(rows, "memory_used_bytes")}
+    return {"hour_count": _covered_seconds(rows, "hour_count"), "covered_seconds": _covered_seconds(rows)} | sums | means
+
+
+def _slope(rows: Sequence[Record], rate: str) -> float | None:
+    """Of the line of least squares through the means of the days that were seen; fewer than three say nothing.
+
+    Whole days back from the end of the range: hours would take the time of day for a slope.
+    """
+    by_day: dict[int, list[Record]] = {}
+    for row in rows:
+        by_day.setdefault(row["day"], []).append(row)
+    if len(by_day) < _LEAST_DAYS:
+        return None
+    return linear_regression([-day for day in by_day], [_mean(found, rate) or 0.0 for found in by_day.values()]).slope
+
+
+def _week_over_week(rows: Sequence[Record]) -> Json:
     """The last seven days beside the seven before; null where one of them was not seen: missing is not zero."""
-    told: Json = {name: row[name] for name in ("this_week_covered_seconds", "last_week_covered_seconds")}
-    for name in _WEEKLY:
-        now, before = _finite(row[f"this_week_{name}"]), _finite(row[f"last_week_{name}"])
+    this = [row for row in rows if row["day"] < _WEEK_DAYS]
+    last = [row for row in rows if _WEEK_DAYS <= row["day"] < 2 * _WEEK_DAYS]
+    told: Json = {"this_week_covered_seconds": _covered_seconds(this), "last_week_covered_seconds": _covered_seconds(last)}
+    for rate in _RATES:
+        now, before = _mean(this, rate), _mean(last, rate)
         change = (now - before) / before * 100 if now is not None and before else None
-        told[name] = {"this_week": now, "last_week": before, "change_percent": change}
+        told[rate] = {"this_week": now, "last_week": before, "change_percent": change}
     return told
 
 
-def _busiest(row: Record) -> list[Json]:
+def _busiest(rows: Sequence[Record]) -> list[Json]:
     """The hours of the day with the highest mean CPU, the busiest first."""
-    covered = dict(zip(*row["covered_by_hour"], strict=True))
-    means = {hour: cores / covered[hour] * 100 for hour, cores in zip(*row["cores_by_hour"], strict=True) if covered.get(hour)}
-    ranked = sorted(means.items(), key=lambda one: (-one[1], one[0]))[:_BUSIEST]
-    return [{"hour": hour, "cpu_percent_mean": mean} for hour, mean in ranked]
+    by_hour: dict[int, list[Record]] = {}
+    for row in rows:
+        by_hour.setdefault(row["hour"], []).append(row)
+    means = [(_mean(found, "cpu_percent") or 0.0, hour) for hour, found in by_hour.items()]
+    ranked = sorted(means, key=lambda one: (-one[0], one[1]))[:_BUSIEST]
+    return [{"hour": hour, "cpu_percent_mean": mean} for mean, hour in ranked]
 
 
 def _time_in_state(rows: Sequence[Record]) -> Json:

@@ -2,38 +2,40 @@
 -- the steps the interval meets, so that a step without a reading is covered all the same, and one that nobody saw is not there.
 -- A tick's value is the sum over its containers; a workspace on two engines adds means and bytes up, and shows the higher maximum.
 WITH
-    toInt64({step_ns:Int64}) AS step,
-    toInt64({until_ns:Int64}) AS until,
-    pieces AS (
+    spans AS (
         SELECT
-            engine_id, tick_at, container_id, interval_ns, cpu_millipercent, memory_used_bytes,
-            toUnixTimestamp64Nano(read_at) AS ended,
-            arrayJoin(range(toUInt32(intDiv(ended - 1, step) - intDiv(ended - interval_ns, step) + 1))) AS number,
-            (intDiv(ended - interval_ns, step) + number) * step AS begin,
-            least(ended, begin + step) - greatest(ended - interval_ns, begin) AS overlap,
-            overlap / interval_ns AS share,
-            if(cpu_ns >= 0, cpu_ns * share, NULL) AS cpu,
-            if(memory_byte_seconds >= 0, memory_byte_seconds * share, NULL) AS held,
-            if(network_rx_counted_bytes >= 0, network_rx_counted_bytes * share, NULL) AS rx,
-            if(network_tx_counted_bytes >= 0, network_tx_counted_bytes * share, NULL) AS tx,
-            if(block_read_bytes >= 0, block_read_bytes * share, NULL) AS read,
-            if(block_write_bytes >= 0, block_write_bytes * share, NULL) AS written,
-            if(throttled_ns >= 0, throttled_ns * share, NULL) AS throttled
+            engine_id, tick_at, container_id, interval_ns, cpu_millipercent, memory_used_bytes, cpu_ns, memory_byte_seconds,
+            network_rx_counted_bytes, network_tx_counted_bytes, block_read_bytes, block_write_bytes, throttled_ns,
+            toUnixTimestamp64Nano(read_at) AS ended, ended - interval_ns AS began
         FROM {db}.samples_rows FINAL
         WHERE workspace_id = {workspace_id:String}
             -- An interval may reach into the range from behind its end; an hour is longer than any that is folded.
             AND read_at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC')
-            AND read_at < fromUnixTimestamp64Nano(until + 3600000000000, 'UTC')
+            AND read_at < fromUnixTimestamp64Nano({until_ns:Int64} + 3600000000000, 'UTC')
             AND outcome IN ('folded', 'folded_late') AND interval_ns BETWEEN 1 AND 3600000000000
+    ),
+    pieces AS (
+        SELECT
+            *, least(ended, begin + {step_ns:Int64}) - greatest(began, begin) AS overlap, overlap / interval_ns AS share
+        FROM (
+            SELECT *, arrayJoin(range(intDiv(began, {step_ns:Int64}) * {step_ns:Int64}, ended, {step_ns:Int64})) AS begin
+            FROM spans
+        )
+        WHERE begin >= {since_ns:Int64} AND begin < {until_ns:Int64}
     ),
     ticks AS (
         SELECT
             begin, engine_id, tick_at, uniqExact(container_id) AS containers, max(overlap) AS covered, sum(overlap) AS observed,
-            sumOrNull(pieces.cpu) AS cpu, sumOrNull(pieces.held) AS held, sumOrNull(pieces.rx) AS rx, sumOrNull(pieces.tx) AS tx,
-            sumOrNull(pieces.read) AS read, sumOrNull(pieces.written) AS written, sumOrNull(pieces.throttled) AS throttled,
+            sumOrNullIf(cpu_ns * share, cpu_ns >= 0) AS cpu,
+            sumOrNullIf(memory_byte_seconds * share, memory_byte_seconds >= 0) AS held,
+            sumOrNullIf(network_rx_counted_bytes * share, network_rx_counted_bytes >= 0) AS rx,
+            sumOrNullIf(network_tx_counted_bytes * share, network_tx_counted_bytes >= 0) AS tx,
+            sumOrNullIf(block_read_bytes * share, block_read_bytes >= 0) AS read,
+            sumOrNullIf(block_write_bytes * share, block_write_bytes >= 0) AS written,
+            sumOrNullIf(throttled_ns * share, throttled_ns >= 0) AS throttled,
             sumOrNullIf(cpu_millipercent, cpu_millipercent >= 0) AS cpu_then,
             sumOrNullIf(memory_used_bytes, memory_used_bytes >= 0) AS used_then
-        FROM pieces WHERE begin >= {since_ns:Int64} AND begin < until
+        FROM pieces
         GROUP BY begin, engine_id, tick_at
     ),
     engines AS (
