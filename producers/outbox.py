@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLarge
 from producers.calls import backoff_s
 from producers.engine_json import MAX_LONG
 from producers.facts import fitting, too_large
+from schemas.codec import framed
 from schemas.journal import Entry, Journal
 from schemas.publish import Record
 from schemas.topics import MAX_RECORD_BYTES
@@ -188,7 +189,7 @@ class KafkaOutlet:
 
 async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[Any]:
     at, headers = record.timestamp_ms, list(record.headers)
-    sent: asyncio.Future[Any] = await producer.send(record.topic, record.value, record.key, timestamp_ms=at, headers=headers)
+    sent: asyncio.Future[Any] = await producer.send(record.topic, framed(record.value), record.key, timestamp_ms=at, headers=headers)
     return sent
 
 

@@ -1,7 +1,8 @@
 """Avro on the wire: single-object encoding, each schema parsed once, every published version readable for ever.
 
 Framing: `C3 01`, the CRC-64-AVRO fingerprint of the writer's schema (8 bytes, little-endian), the body
-(Avro specification, "Single-object encoding").
+(Avro specification, "Single-object encoding"). With a schema registry records have Confluent's framing on the broker:
+`00`, the schema's id there (4 bytes, big-endian), the same body. Everywhere else it is the former.
 """
 
 from __future__ import annotations
@@ -21,6 +22,11 @@ Record = dict[str, Any]
 
 MARKER: Final = b"\xc3\x01"
 _HEADER_BYTES: Final = 10
+_MAGIC: Final = b"\x00"
+_ID_BYTES: Final = 5
+#: Header of ours → that of the registry, and back; empty without a registry. See `use_ids`.
+_framed: dict[bytes, bytes] = {}
+_plain: dict[bytes, bytes] = {}
 _VERSION = re.compile(r"v(\d+)\.avsc")
 
 
@@ -82,6 +88,8 @@ class Codec:
         """
         if not data:
             raise Undecodable("undecodable", "empty value")
+        if data[:1] == _MAGIC:
+            data = _from_registry(data)
         if data[:2] != MARKER or len(data) < _HEADER_BYTES:
             raise Undecodable("undecodable", f"no single-object Avro: begins with {data[:2].hex()}")
         schemas = self._readers.get(data[2:_HEADER_BYTES])
@@ -150,6 +158,44 @@ def _holds_oversized(value: Any, plain: tuple[str, ...], deeper: tuple[tuple[str
         if look(value[name]):
             return True
     return False
+
+
+def use_ids(ids: Mapping[bytes, int]) -> None:
+    """From now on records of these schemas (by fingerprint) are framed with these ids of a registry."""
+    for known, number in ids.items():
+        ours, theirs = MARKER + known, _MAGIC + number.to_bytes(4, "big")
+        _framed[ours] = theirs
+        _plain[theirs] = ours
+
+
+def framed(value: bytes | None) -> bytes | None:
+    """A value as it goes to the broker: in Confluent's framing where a registry is in use."""
+    if not _framed or value is None:
+        return value
+    theirs = _framed.get(value[:_HEADER_BYTES])
+    return value if theirs is None else theirs + value[_HEADER_BYTES:]
+
+
+def plain(value: bytes | None) -> bytes | None:
+    """A value of either framing in single-object encoding; what is neither stays as it is."""
+    ours = _plain.get(value[:_ID_BYTES]) if value is not None and value[:1] == _MAGIC else None
+    return value if ours is None or value is None else ours + value[_ID_BYTES:]
+
+
+def _from_registry(data: bytes) -> bytes:
+    ours = _plain.get(data[:_ID_BYTES])
+    if ours is None:
+        if not _plain or len(data) < _ID_BYTES:
+            raise Undecodable(
+                "undecodable", "no single-object Avro: begins with 00; a schema registry's framing needs WST_SCHEMA_REGISTRY_URL"
+            )
+        raise Undecodable("unknown_schema", f"schema {int.from_bytes(data[1:_ID_BYTES], 'big')} of the registry is none of ours")
+    return ours + data[_ID_BYTES:]
+
+
+def fingerprint_of(schema: Record) -> bytes:
+    """CRC-64-AVRO of a schema's canonical form, as the framing has it."""
+    return _fingerprint(schema)
 
 
 def _fingerprint(schema: Record) -> bytes:

@@ -8,16 +8,20 @@ from typing import Any
 from aiokafka import AIOKafkaConsumer
 from aiokafka.helpers import create_ssl_context
 
+from schemas import registry
 from schemas.errors import SettingError
 from schemas.settings import Settings
 
 
 def client_arguments(settings: Settings) -> dict[str, Any]:
-    """Bootstrap servers and security.
+    """Bootstrap servers and security; learns the ids of a schema registry first, where one is set.
 
     Raises:
-        SettingError: a certificate cannot be read.
+        SettingError: a certificate cannot be read, or the registry refuses us.
+        Unreachable: the registry does not answer.
     """
+    if settings.journal is None:
+        registry.use(settings.schema_registry_url, settings.topic_prefix)
     arguments: dict[str, Any] = {"bootstrap_servers": settings.brokers, "security_protocol": settings.kafka_security_protocol}
     if "SSL" in settings.kafka_security_protocol.split("_"):
         files = (settings.kafka_ssl_cafile, settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final
 
-from schemas.codec import Record, codec
+from schemas.codec import Record, codec, plain
 
 #: The fields of a tick in the order they are read here.
 FIELDS: Final = (
@@ -46,6 +46,7 @@ class TickDecoder:
         Raises:
             Undecodable: whatever the bytes are, this and no other error.
         """
+        data = plain(data)
         if data is None or not data.startswith(_HEADER):
             return _CODEC.decode(data)
         try:

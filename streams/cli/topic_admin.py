@@ -15,7 +15,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas import topics
-from schemas.codec import Undecodable, codec
+from schemas.codec import Undecodable, codec, framed
 from schemas.errors import Refused, Unreachable, WstError
 from schemas.kafka import client_arguments
 from schemas.publish import make_record
@@ -200,7 +200,7 @@ class TopicAdmin:
         await producer.start()
         try:
             sent = producer.send_and_wait(
-                record.topic, record.value, key=record.key, headers=list(record.headers), timestamp_ms=record.timestamp_ms
+                record.topic, framed(record.value), key=record.key, headers=list(record.headers), timestamp_ms=record.timestamp_ms
             )
             await asyncio.wait_for(sent, _CREATED_S)
         finally:

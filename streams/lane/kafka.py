@@ -11,6 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.protocol.produce import ProduceRequest
 from faust.transport.drivers import aiokafka as driver
 
+from schemas.codec import framed
 from schemas.publish import Record, partition_of
 from streams.lane.lease import Lease
 
@@ -67,7 +68,7 @@ class KafkaPublisher:
         rows: dict[tuple[str, int], list[Row]] = {}
         for record in records:
             target = (record.topic, self._partition_of(record.key))
-            rows.setdefault(target, []).append((record.key, record.value, record.headers, record.timestamp_ms))
+            rows.setdefault(target, []).append((record.key, framed(record.value), record.headers, record.timestamp_ms))
         producer = self._producer()
         await asyncio.gather(*(send_rows(producer, topic, number, part) for (topic, number), part in rows.items()))
 

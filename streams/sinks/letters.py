@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
+from schemas.codec import framed
 from schemas.errors import Unreachable
 from schemas.journal import Journal
 from schemas.kafka import client_arguments
@@ -69,7 +70,7 @@ class KafkaLetters:
                 self._producer = AIOKafkaProducer(**client_arguments(self._settings), enable_idempotence=True)
                 await self._producer.start()
             sent = [
-                await self._producer.send(r.topic, r.value, key=r.key, headers=list(r.headers), timestamp_ms=r.timestamp_ms)
+                await self._producer.send(r.topic, framed(r.value), key=r.key, headers=list(r.headers), timestamp_ms=r.timestamp_ms)
                 for r in records
             ]
             for each in sent:

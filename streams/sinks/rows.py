@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas import topics
-from schemas.codec import codec
+from schemas.codec import codec, plain
 from streams.core.facts import Position
 from streams.keys import check_key
 from streams.sinks.block import CAUSE_HEADER, LOG, Arrived, Block, Table, columns_of, forgotten_by
@@ -192,7 +192,8 @@ def arrived(
         check_key(key, about(topic, record))
     if topic == topics.WORKSPACE_USAGE.name:
         check_usage(record)
-    return Arrived(position, key, value, dict(headers), timestamp_ms, record)
+    # The archive is read without a registry.
+    return Arrived(position, key, plain(value), dict(headers), timestamp_ms, record)
 
 
 _ROWS: Final[Mapping[str, Callable[[Sequence[Arrived]], list[Block]]]] = {
