@@ -132,7 +132,12 @@ async def test_the_api_explains_an_instant_by_a_workspaces_name(api: httpx.Async
 
 
 async def test_a_timeline_has_intervals_and_pages_of_events(api: httpx.AsyncClient) -> None:
-    asked: dict[str, Any] = {"since": time_text(at(5)), "until": time_text(at(100)), "limit": 2}
+    asked: dict[str, Any] = {
+        "since": time_text(at(5)),
+        "until": time_text(at(100)),
+        "limit": 2,
+        "type": ["status_changed", "recovery", "error", "container_update"],
+    }
     first = (await api.get("/api/v1/workspaces/shop/timeline", params=asked)).json()
     assert [(one["status"], one["from"], one["to"]) for one in first["intervals"]] == [
         ("active", time_text(at(0)), time_text(at(10))),

@@ -1,0 +1,182 @@
+"""Where history is read from: the journal of a tree on this machine, Kafka, or the archive. Each is only read.
+
+What is compared with comes from the same place, as far as it has it: the latest state of each workspace, and the ids of
+the events told from facts up to there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from schemas import topics
+from schemas.codec import Undecodable, codec
+from schemas.errors import Refused
+from schemas.journal import Journal
+from schemas.settings import Settings
+from schemas.topics import Topic
+from streams.core.facts import Position
+from streams.core.invalid import InvalidMessage
+from streams.replay.refold import Live, RawFact
+from streams.sinks.clickhouse import Address, connect, explained
+from streams.sinks.rows import arrived
+
+_PAGE: Final = 5_000
+_STATE: Final = codec(topics.WORKSPACE_STATE.subject)
+_EVENT: Final = codec(topics.WORKSPACE_CHANGES.subject)
+
+Ids = dict[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A record of a topic."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
+    position: Position
+
+
+class Source(Protocol):
+    """A place that history is in."""
+
+    def live(self) -> dict[str, Live]:
+        """What the running system says of each workspace, forgotten ones too."""
+
+    def event_ids(self, live: Mapping[str, Live]) -> Ids:
+        """Ids of the events of each workspace's state, told from facts up to what `live` says; without a key: none are kept."""
+
+    def facts(self) -> Iterator[RawFact]:
+        """All facts, each workspace's in the order of the log."""
+
+    def close(self) -> None:
+        """Lets go of it."""
+
+
+class LogSource:
+    """A log, in which what the system says lies in topics of its own."""
+
+    def messages(self, topic: Topic) -> Iterable[Message]:
+        """Every record a topic holds at present, each partition's in order."""
+        raise NotImplementedError
+
+    def live(self) -> dict[str, Live]:
+        """The last state of each workspace."""
+        found: dict[str, Live] = {}
+        for message in self.messages(topics.WORKSPACE_STATE):
+            with suppress(Undecodable, InvalidMessage):
+                one = arrived(topics.WORKSPACE_STATE.name, message.position, message.key, message.value, message.headers, 0)
+                found[(message.key or b"").decode("utf-8", "replace")] = Live(one.record, one.folded)
+        return found
+
+    def event_ids(self, live: Mapping[str, Live]) -> Ids:
+        """Of the workspaces whose events are all still there: those from number 1 on."""
+        told: dict[str, dict[int, str]] = {}
+        for message in self.messages(topics.WORKSPACE_CHANGES):
+            with suppress(Undecodable):
+                event = _EVENT.decode(message.value)
+                if _counts(event, live):
+                    told.setdefault(event["workspace_id"], {})[event["seq"]] = event["id"]
+        return {name: list(ids.values()) for name, ids in told.items() if min(ids) == 1}
+
+    def facts(self) -> Iterator[RawFact]:
+        """Facts as they came."""
+        for message in self.messages(topics.DOCKER_EVENTS):
+            yield RawFact(message.value, message.position)
+
+    def close(self) -> None:
+        """Nothing is held between reads."""
+
+
+def _counts(event: Mapping[str, Any], live: Mapping[str, Live]) -> bool:
+    known, cause = live.get(event["workspace_id"] or ""), event["cause"]
+    if known is None or cause is None or event["stream"].lower() != "state":
+        return False
+    return bool((cause["epoch"], cause["offset"]) <= (known.until.epoch, known.until.offset))
+
+
+class JournalSource(LogSource):
+    """The journal of an embedded tree, running or not."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        if not path.exists():
+            raise Refused(f"there is no journal {path}", "set WST_DATA_DIR to the directory of a `wst up`")
+        self._journal = Journal(path, settings.partitions)
+        self._prefix = settings.topic_prefix
+
+    def messages(self, topic: Topic) -> Iterator[Message]:
+        """Every record a topic holds at present, each partition's in order."""
+        name, journal = topic.full(self._prefix), self._journal
+        for partition in range(journal.partitions):
+            last, after = journal.last_seq_of(name, partition), 0
+            while after < last and (page := journal.read_partition(name, partition, after, _PAGE)):
+                after = page[-1].seq
+                for entry in page:
+                    record = entry.record
+                    yield Message(record.key, record.value, tuple(record.headers), Position(journal.epoch, partition, entry.seq))
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._journal.close()
+
+
+class KafkaSource(LogSource):
+    """Topics of a cluster, read outside of any group."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._epoch: int | None = None
+
+    def messages(self, topic: Topic) -> Iterator[Message]:
+        """Every record a topic holds at present, each partition's in order."""
+        from streams.replay.kafka import read_epoch_now, records_of
+
+        if self._epoch is None:
+            self._epoch = read_epoch_now(self._settings)
+        for record in records_of(self._settings, topic.full(self._settings.topic_prefix)):
+            position = Position(self._epoch, record.partition, record.offset)
+            yield Message(record.key, record.value, tuple(record.headers), position)
+
+
+class ArchiveSource:
+    """The archive, which keeps facts for ever."""
+
+    def __init__(self, address: Address) -> None:
+        self._address = address
+        self._client = connect(address)
+
+    def live(self) -> dict[str, Live]:
+        """The latest state of each workspace."""
+        rows = self._rows("workspace_id, forgotten, record, log_epoch, log_partition, log_offset", "workspaces_rows FINAL", "")
+        return {str(name): Live(None if forgotten else _STATE.decode(record), Position(*where)) for name, forgotten, record, *where in rows}
+
+    def event_ids(self, live: Mapping[str, Live]) -> Ids:
+        """All of them: events are kept for ever."""
+        told: Ids = {name: [] for name in live}
+        where = "WHERE stream = 'state' ORDER BY subject, seq"
+        for name, event_id, epoch, offset in self._rows("subject, id, cause_epoch, cause_offset", "workspace_changes_rows FINAL", where):
+            known = live.get(name)
+            if known is not None and (epoch, offset) <= (known.until.epoch, known.until.offset):
+                told[name].append(event_id)
+        return told
+
+    def facts(self) -> Iterator[RawFact]:
+        """Facts by workspace, in the order of the log."""
+        where = "ORDER BY workspace_id, log_epoch, log_offset"
+        for record, *position in self._rows("record, log_epoch, log_partition, log_offset", "docker_events_rows FINAL", where):
+            yield RawFact(record, Position(*position))
+
+    def _rows(self, columns: str, table: str, rest: str) -> Iterator[Any]:
+        sql = f"SELECT {columns} FROM `{self._address.database}`.{table} {rest}"
+        formats = {"record": "bytes"} if "record" in columns else None
+        with explained(self._address), self._client.query_row_block_stream(sql, column_formats=formats) as blocks:
+            for block in blocks:
+                yield from block
+
+    def close(self) -> None:
+        """Closes the connection."""
+        self._client.close()
