@@ -95,9 +95,9 @@ async def ask(folder: str, workspaces: int, days: int, per_day: int) -> None:
     took = []
     for at_ns in instants:
         begun = perf_counter()
-        (one,) = await states_at(archive, at_ns, "shop-7@laptop")
+        (state,) = await states_at(archive, at_ns, "shop-7@laptop")
         took.append(perf_counter() - begun)
-    print(f"as-of of one workspace ({one['status']}): {_shown(took)}")
+    print(f"as-of of one workspace ({state['status']}): {_shown(took)}")
     took = []
     for at_ns in instants:
         begun = perf_counter()

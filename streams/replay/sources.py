@@ -172,7 +172,7 @@ class ArchiveSource:
 
     def _rows(self, columns: str, table: str, rest: str) -> Iterator[Any]:
         sql = f"SELECT {columns} FROM `{self._address.database}`.{table} {rest}"
-        formats = {"record": "bytes"} if "record" in columns else None
+        formats: dict[str, str | dict[str, str]] | None = {"record": "bytes"} if "record" in columns else None
         with explained(self._address), self._client.query_row_block_stream(sql, column_formats=formats) as blocks:
             for block in blocks:
                 yield from block
