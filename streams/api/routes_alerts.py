@@ -10,6 +10,7 @@ from streams.api.routes_history import Since, the_past_of
 from streams.api.routes_trends import Workspace
 from streams.api.site import Site, answer
 from streams.api.times import parse_time_ns
+from streams.query.present import time_text
 
 _MOST: Final = 1_000
 
@@ -34,4 +35,6 @@ def add(app: FastAPI, site: Site) -> None:
         for row in rows:
             row["container_id"] = row["container_id"] or None
             row["workspace_id"] = row["workspace_id"] or None
+            state = site.live.states.get(row["workspace_id"] or "")
+            row["muted_until"] = None if state is None else time_text(state["muted_until_ns"])
         return answer({"alerts": rows})

@@ -10,8 +10,16 @@ from streams.core.state import ARCHIVED, REMOVED, UNSEEN, WorkspaceState
 
 Refusal = str | None
 
-IGNORED: Final = frozenset(("mute", "unmute"))
-"""Commands for the alerts; they change no state."""
+LONGEST_MUTE_S: Final = 366 * 86_400
+
+
+def mute_seconds(command: Command) -> float | None:
+    """For how long a mute is asked for, s; None: its text is no such duration."""
+    try:
+        seconds = float(command.arguments.get("for_s", ""))
+    except ValueError:
+        return None
+    return seconds if 0 < seconds <= LONGEST_MUTE_S else None
 
 
 def _archive(state: WorkspaceState, command: Command) -> Refusal:
@@ -42,6 +50,14 @@ def _forget(state: WorkspaceState, command: Command) -> Refusal:
     return f"{len(there)} of its containers still exist and would bring it back; remove them first, or archive it"
 
 
+def _mute(state: WorkspaceState, command: Command) -> Refusal:
+    return "it says no duration up to a year" if mute_seconds(command) is None else None
+
+
+def _unmute(state: WorkspaceState, command: Command) -> Refusal:
+    return None if state.muted_until_ns else "it is not muted"
+
+
 def _of_a_known_workspace(refuse: Callable[[WorkspaceState, Command], Refusal]) -> Callable[[WorkspaceState, Command], Refusal]:
     def judge(state: WorkspaceState, command: Command) -> Refusal:
         return "there is no such workspace" if state.status == UNSEEN else refuse(state, command)
@@ -59,5 +75,7 @@ COMMANDS: Final[Mapping[str, Callable[[WorkspaceState, Command], Refusal]]] = {
     "register": _register,
     "rename": _of_a_known_workspace(_rename),
     "forget": _of_a_known_workspace(_forget),
+    "mute": _of_a_known_workspace(_mute),
+    "unmute": _of_a_known_workspace(_unmute),
 }
 """By name: why a command is refused; None: it is obeyed."""

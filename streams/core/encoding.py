@@ -36,7 +36,8 @@ _ENGINE_KEYS: Final = {
 _WORKSPACE_KEYS: Final = {
     "workspace_id": "i", "name": "n", "named": "nd", "ephemeral": "ep", "status": "s", "status_since_ns": "st", "status_reason": "sr",
     "seq": "q", "running": "r", "last_updated_ns": "u", "last_sync_ns": "y", "last_error": "le", "last_error_at_ns": "lt",
-    "error_count": "ec", "last_activity_ns": "a", "idle_since_ns": "is", "labels": "l", "commands": "k", "problems": "p",
+    "error_count": "ec", "last_activity_ns": "a", "idle_since_ns": "is", "muted_until_ns": "mu", "labels": "l",
+    "commands": "k", "problems": "p",
     "epoch": "oe", "partition": "op", "offset": "oo",
 }  # fmt: skip
 _PACKED_ID: Final = "j"
@@ -189,6 +190,7 @@ def to_record(state: WorkspaceState) -> dict[str, Any] | None:
         "containers": containers,
         "silent_engines": silent_engines(state),
         "idle_since_ns": state.idle_since_ns or None,
+        "muted_until_ns": state.muted_until_ns or None,
         "epoch": state.epoch,
         "partition": state.partition,
         "offset": state.offset,

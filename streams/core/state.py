@@ -118,6 +118,8 @@ class WorkspaceState:
     last_error_at_ns: int = 0
     error_count: int = 0
     last_activity_ns: int = 0
+    muted_until_ns: int = 0
+    """Until then nobody is told of its alerts; 0: everyone is."""
     idle_since_ns: int = 0
     """It runs, and by the idle policy nobody has used it since; 0: it is used."""
     labels: dict[str, str] = field(default_factory=dict)

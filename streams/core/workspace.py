@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any, Final
 
 from streams.core.changes import Change, ErrorDetail
-from streams.core.commands import COMMANDS, IGNORED
+from streams.core.commands import COMMANDS, mute_seconds
 from streams.core.containers import OTHER, REVIVING, TRANSITIONS
 from streams.core.encoding import canonical, from_bytes, to_bytes, to_record
 from streams.core.facts import (
@@ -61,7 +61,7 @@ from streams.core.step import (
     set_status,
     settle,
 )
-from streams.core.words import renamed
+from streams.core.words import SECOND_NS, renamed
 
 __all__ = ["WorkspaceState", "canonical", "evolve", "fold", "from_bytes", "initial", "to_bytes", "to_record"]
 
@@ -275,8 +275,6 @@ def _command(step: Step, command: Command) -> str:
     state, fact = step.state, step.fact
     if remembers(state.commands, fact.id):
         return REPEATED
-    if command.name in IGNORED:
-        return NOT_KNOWN
     state.commands = remember(state.commands, fact.id)
     obey = _OBEY.get(command.name)
     refuse = COMMANDS.get(command.name)
@@ -334,12 +332,23 @@ def _forget(step: Step, command: Command | Notice) -> None:
         setattr(state, name, getattr(blank, name))
 
 
+def _mute(step: Step, command: Command) -> None:
+    """Alerts are raised and resolved all the same: what is muted is their delivery."""
+    step.state.muted_until_ns = step.fact.time_ns + round((mute_seconds(command) or 0) * SECOND_NS)
+
+
+def _unmute(step: Step, command: Command) -> None:
+    step.state.muted_until_ns = 0
+
+
 _OBEY: Final[Mapping[str, Callable[[Step, Command], None]]] = {
     "archive": _archive,
     "unarchive": _unarchive,
     "register": _register,
     "rename": _rename_workspace,
     "forget": _forget,
+    "mute": _mute,
+    "unmute": _unmute,
 }
 
 

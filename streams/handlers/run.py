@@ -15,6 +15,7 @@ from schemas.errors import WstError
 from schemas.settings import Settings
 from streams.handlers.config import HandlerConfig, NoHandler, configs, make_handler
 from streams.handlers.handler import Handler
+from streams.handlers.mutes import Mutes
 from streams.handlers.runner import Runner
 from streams.handlers.source import source_for
 from streams.sinks.letters import letters
@@ -68,7 +69,7 @@ class HandlerThread:
     async def _work(self) -> None:
         handler: Handler = make_handler(self.config)
         source, dead = source_for(self._settings, self.config.name), letters(self._settings)
-        self.runner = Runner(self.config, handler, source, dead, self._settings.topic_prefix)
+        self.runner = Runner(self.config, handler, source, dead, self._settings.topic_prefix, muted=Mutes(self._settings))
         self._loop = asyncio.get_running_loop()
         self._made.set()
         await self.runner.run()

@@ -20,6 +20,7 @@ from streams.core.invalid import InvalidMessage
 from streams.dead_letters import Cap, DeadLetters
 from streams.handlers.config import HandlerConfig
 from streams.handlers.handler import Event, Handler, Rejected, Retry
+from streams.handlers.mutes import Muted, never
 from streams.handlers.source import EventSource
 from streams.query.present import event_json
 from streams.sinks.rows import arrived
@@ -40,7 +41,7 @@ class HandlerCounts:
     """What a handler has done since its start.
 
     Attributes:
-        passed_over: events its filter does not want.
+        passed_over: events its filter does not want, and alerts that are muted.
         busy_since_s: monotonic time at which the attempt under way began; None: there is none.
     """
 
@@ -56,6 +57,7 @@ class Runner:
 
     Args:
         backoff: seconds before the attempt of a number (2, 3, …).
+        muted: whether an event is not to be told now.
     """
 
     def __init__(
@@ -66,12 +68,14 @@ class Runner:
         letters: Publisher,
         prefix: str,
         backoff: Callable[[int], float] | None = None,
+        muted: Muted = never,
     ) -> None:
         self._config = config
         self._handler = handler
         self._source = source
         self._letters = letters
         self._backoff = backoff or backoff_s
+        self._muted = muted
         self._dead: list[Record] = []
         self._refusing = DeadLetters(f"handler.{config.name}", prefix, self._dead.append, _NO_CAP)
         self._stop = asyncio.Event()
@@ -112,7 +116,7 @@ class Runner:
         event = self._event(record)
         if event is None:
             return True
-        if not self._config.filter.wants(event):
+        if not self._config.filter.wants(event) or await self._muted(event):
             self.counts.passed_over += 1
             return True
         why = "no attempt"

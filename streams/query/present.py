@@ -43,6 +43,7 @@ def state_json(record: Mapping[str, Any], metrics: Metrics | None = None) -> Jso
         "stale": record["stale"],
         "ephemeral": record["ephemeral"],
         "idle_since": time_text(record["idle_since_ns"]),
+        "muted_until": time_text(record["muted_until_ns"]),
         "seq": record["seq"],
         "last_updated": time_text(record["last_updated_ns"]),
         "last_sync": time_text(record["last_sync_ns"]),

@@ -7,7 +7,7 @@ import pytest
 from schemas.codec import codec
 from streams.core import workspace
 from streams.core.changes import ErrorDetail, to_record
-from tests.core_state.makers import Folded, Record, command, event, folded, notice, seen
+from tests.core_state.makers import Folded, Record, at, command, event, folded, notice, seen
 
 STOPPED = [event("create", 0), event("start", 1), event("die", 2, exit_code=0)]
 
@@ -56,6 +56,10 @@ def test_a_container_removed_from_an_archived_workspace_leaves_it_archived() -> 
         (STOPPED, "rename", {"name": "  "}, "the new name is empty"),
         (STOPPED, "rename", {}, "the new name is empty"),
         (STOPPED, "rename", {"name": "shop"}, "that is its name already"),
+        (STOPPED, "unmute", {}, "it is not muted"),
+        (STOPPED, "mute", {}, "it says no duration up to a year"),
+        (STOPPED, "mute", {"for_s": "nan"}, "it says no duration up to a year"),
+        (STOPPED, "mute", {"for_s": "1e300"}, "it says no duration up to a year"),
         (STOPPED, "forget", {}, "1 of its containers still exist and would bring it back; remove them first, or archive it"),
         ([], "archive", {}, "there is no such workspace"),
         ([], "forget", {}, "there is no such workspace"),
@@ -84,10 +88,14 @@ def test_the_same_command_twice_is_obeyed_once() -> None:
     assert twice.tally["repeated"] == 1
 
 
-def test_mute_is_not_for_the_state() -> None:
+def test_a_mute_lasts_as_long_as_it_says_and_changes_nothing_else() -> None:
     muted = folded(*STOPPED)
-    assert muted.add(command("mute", 3)) == []
-    assert muted.tally["unknown"] == 1
+    assert muted.add(command("mute", 3, for_s="3600")) == []
+    assert muted.record["muted_until_ns"] == at(3_603)
+    assert muted.add(event("start", 4), event("die", 5, exit_code=3))[-1].type == "status_changed"
+    assert muted.alerts() == ["raised unexpected_exit"], "only its delivery is muted"
+    assert muted.add(command("unmute", 6)) == []
+    assert muted.record["muted_until_ns"] is None
 
 
 def test_a_registered_workspace_is_there_before_its_containers() -> None:
