@@ -311,10 +311,9 @@ async def test_in_a_cluster_a_consumer_group_remembers_what_was_delivered(kafka:
 
     async def say(*numbers: int) -> None:
         told = [event(number) for number in numbers]
-        topic = topics.WORKSPACE_CHANGES
-        await writer.publish(
-            [make_record(topic, given.topic_prefix, "shop@laptop", one, kind="x", record_id="x", timestamp_ms=1) for one in told]
-        )
+        topic, now_ms = topics.WORKSPACE_CHANGES, int(time.time() * 1000)
+        prefix, key = given.topic_prefix, "shop@laptop"
+        await writer.publish([make_record(topic, prefix, key, one, kind="x", record_id="x", timestamp_ms=now_ms) for one in told])
 
     async def work(handler: Scripted, numbers: tuple[int, ...], done: int) -> None:
         source = GroupEvents(given, "one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 from typing import Any
 
 import pytest
@@ -137,7 +138,9 @@ async def test_on_kafka_writers_use_it_and_readers_take_both(registry: TinyRegis
 
     async def put(given: Settings, seq: int) -> None:
         writer = KafkaLetters(given)
-        record = make_record(changes, given.topic_prefix, "shop@laptop", event(seq), kind="x", record_id="x", timestamp_ms=1)
+        record = make_record(
+            changes, given.topic_prefix, "shop@laptop", event(seq), kind="x", record_id="x", timestamp_ms=int(time.time() * 1000)
+        )
         await writer.publish([record])
         await writer.close()
 
