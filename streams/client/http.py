@@ -239,8 +239,11 @@ class ApiSource:
     async def sync(self, workspace_id: str | None, timeout_s: float) -> list[Json]:
         """Has the API ask the producers to list now."""
         body = {} if workspace_id is None else {"workspace": workspace_id}
-        async with asyncio.timeout(timeout_s):
-            said = await self._api.request("POST", "/api/v1/sync", body=body)
+        try:
+            async with asyncio.timeout(timeout_s):
+                said = await self._api.request("POST", "/api/v1/sync", body=body)
+        except TimeoutError as error:
+            raise Unreachable(f"no answer from the producers within {timeout_s:g} s", "do they run? `wst doctor` tells") from error
         answers: list[Json] = said.get("syncs", []) if isinstance(said, dict) else []
         return answers
 
