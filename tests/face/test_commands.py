@@ -1,0 +1,194 @@
+"""Commands by the API and the command line: the fold decides, and its outcome is the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+
+from schemas.codec import codec
+from schemas.publish import make_record
+from schemas.requests import control_record
+from schemas.topics import DOCKER_EVENTS, WORKSPACE_CONTROL
+from streams.api.app import app_of
+from streams.api.desk import Desk
+from streams.api.guard import Guard
+from streams.api.live import Live
+from streams.api.site import Site
+from streams.query.memory import MemoryArchive
+from tests.core_state.makers import event
+from tests.face.api_parts import LOCAL, Served, make_live, served
+from tests.face.folding import FoldingLog
+from tests.face.test_cli import wst
+from tests.sinks.records import HOSTILE
+
+STOPPED = (event("start", 1), event("die", 2, exit_code=0), event("destroy", 3))
+RUNNING = (event("start", 1),)
+
+
+async def fold_into(log: FoldingLog, *facts: dict[str, Any]) -> None:
+    await log.publish(
+        [make_record(DOCKER_EVENTS, "wst.", f["workspace_id"], f, kind=f["kind"], record_id=f["id"], timestamp_ms=1) for f in facts]
+    )
+    await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def api(
+    *facts: dict[str, Any], folds: bool = True, wait_s: float = 10, guard: Guard = LOCAL
+) -> AsyncIterator[tuple[httpx.AsyncClient, FoldingLog, Live]]:
+    live = make_live()
+    log = FoldingLog(live)
+    await fold_into(log, *facts)
+    log.folds = folds
+    site = Site(live, MemoryArchive(), guard, dict, Desk(log, live, "wst.", wait_s))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app_of(site)), base_url="http://api") as client:
+        yield client, log, live
+
+
+def facts_in(log: FoldingLog) -> list[dict[str, Any]]:
+    found = [codec("fact").decode(record.value) for record in log.records if record.topic == DOCKER_EVENTS.full("wst.")]
+    return [fact for fact in found if fact["kind"] == "command"]
+
+
+ID = STOPPED[0]["workspace_id"]
+
+
+async def test_a_command_is_a_fact_with_who_and_why_and_its_answer_is_the_resulting_state() -> None:
+    async with api(*STOPPED) as (asking, log, _):
+        said = (await asking.post(f"/api/v1/workspaces/{ID}/archive", json={"by": "ada", "why": "done"})).json()
+        assert (said["workspace"]["status"], said["workspace"]["reason"]) == ("archived", "archived by ada: done")
+        assert facts_in(log)[0]["command"] == {"name": "archive", "by": "ada", "why": "done", "arguments": {}}
+        assert (await asking.post(f"/api/v1/workspaces/{ID}/restore")).json()["workspace"]["status"] == "inactive"
+
+
+async def test_what_the_fold_refuses_is_a_409_with_its_reason() -> None:
+    async with api(*RUNNING) as (asking, _, _):
+        refused = await asking.post(f"/api/v1/workspaces/{ID}/archive", json={})
+        assert (refused.status_code, refused.headers["content-type"]) == (409, "application/problem+json")
+        assert "1 of its containers run; stop them first" in refused.json()["detail"]
+        assert (await asking.post(f"/api/v1/workspaces/{ID}/forget")).status_code == 409
+
+
+async def test_a_retry_with_the_same_id_is_the_same_command_and_gets_the_same_answer() -> None:
+    async with api(*STOPPED) as (asking, log, _):
+        for _ in range(2):
+            assert (await asking.post(f"/api/v1/workspaces/{ID}/archive", json={"command_id": "one"})).status_code == 200
+            refused = await asking.post(f"/api/v1/workspaces/{ID}/archive", json={"command_id": "two"})
+            assert refused.status_code == 409
+            assert "it is archived already" in refused.json()["detail"]
+        assert len(facts_in(log)) == 2
+
+
+async def test_of_two_contradictory_commands_at_once_the_second_is_told_why_it_lost() -> None:
+    async with api(*STOPPED) as (asking, _, _):
+        forgotten = await asking.post(f"/api/v1/workspaces/{ID}/forget", json={"command_id": "here"})
+        assert forgotten.json()["workspace"] is None
+        late = await asking.post(f"/api/v1/workspaces/{ID}/archive", json={"command_id": "there"})
+        assert late.status_code == 404
+        # In flight at the same time, it is the log that decides.
+        desk = Desk(log := FoldingLog(live := make_live()), live, "wst.")
+        await fold_into(log, *STOPPED)
+        assert await desk.command([(ID, "shop")], "forget", "a", by="", why="", arguments={}) is None
+        assert await desk.command([(ID, "shop")], "archive", "b", by="", why="", arguments={}) == "there is no such workspace"
+
+
+async def test_registered_renamed_muted_and_forgotten_before_anything_else_happened() -> None:
+    async with api() as (asking, log, live):
+        made = (await asking.post("/api/v1/workspaces/lab-7@laptop/register", json={"name": HOSTILE})).json()
+        assert (made["workspace"]["name"], made["workspace"]["status"]) == (HOSTILE, "inactive")
+        named = (await asking.post("/api/v1/workspaces/lab-7@laptop/rename", json={"name": "Lab 7"})).json()
+        assert (named["workspace"]["name"], named["workspace"]["workspace_id"]) == ("Lab 7", "lab-7@laptop")
+        assert (await asking.post("/api/v1/workspaces/Lab%207/mute", json={"for": "2h"})).status_code == 200
+        assert facts_in(log)[-1]["command"]["arguments"] == {"for_s": "7200"}
+        assert (await asking.post("/api/v1/workspaces/Lab%207/unmute")).status_code == 200
+        assert (await asking.post("/api/v1/workspaces/lab-7@laptop/register")).status_code == 409
+        assert (await asking.post("/api/v1/workspaces/lab-7@laptop/forget")).json()["workspace"] is None
+        assert live.states.get("lab-7@laptop") is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "status", "said"),
+    [
+        ("POST", "/workspaces/nobody/archive", {}, 404, "there is no workspace 'nobody'"),
+        ("POST", "/workspaces/Big%20Lab/register", {}, 422, "is no workspace id"),
+        ("POST", f"/workspaces/{ID}/rename", {"name": "  "}, 409, "the new name is empty"),
+        ("POST", f"/workspaces/{ID}/archive", {"whom": "ada"}, 422, "whom"),
+        ("POST", f"/workspaces/{ID}/archive", {"why": "x" * 501}, 422, "why"),
+        ("POST", f"/workspaces/{ID}/mute", {"for": "ever"}, 422, "is no duration"),
+        ("POST", "/sync", {"engine": "moon"}, 404, "there is no engine 'moon'"),
+        ("POST", "/sync", {"engine": "a", "workspace": "b"}, 422, "not both"),
+        ("PUT", "/intervals/nap", {"every": "5s"}, 422, "is none of collect, sync"),
+        ("PUT", "/intervals/sync", {"every": "1ms"}, 422, "is not between"),
+    ],
+)
+async def test_what_makes_no_sense_is_said_in_one_line(method: str, path: str, body: dict[str, str], status: int, said: str) -> None:
+    async with api(*STOPPED) as (asking, log, _):
+        answer = await asking.request(method, f"/api/v1{path}", json=body)
+        assert answer.status_code == status, answer.text
+        assert said in answer.json()["detail"]
+        assert [fact for fact in facts_in(log) if fact["command"]["name"] != "rename"] == []
+
+
+async def test_without_a_worker_the_answer_is_that_it_waits_in_the_log() -> None:
+    async with api(*STOPPED, folds=False, wait_s=0.05) as (asking, log, _):
+        waits = await asking.post(f"/api/v1/workspaces/{ID}/archive", json={"command_id": "one"})
+        assert waits.status_code == 504
+        assert "it will be obeyed or refused" in waits.json()["detail"]
+        log.folds = True
+        assert (await asking.post(f"/api/v1/workspaces/{ID}/archive", json={"command_id": "one"})).status_code == 200
+
+
+async def test_a_token_that_may_read_commands_nothing() -> None:
+    async with api(*STOPPED, guard=replace(LOCAL, token="all", read_token="read")) as (asking, log, _):
+        for path in (f"workspaces/{ID}/archive", "sync"):
+            refused = await asking.post(f"/api/v1/{path}", headers={"Authorization": "Bearer read"})
+            assert refused.status_code == 403
+        assert facts_in(log) == []
+
+
+async def test_an_interval_is_a_control_record_of_its_own_key() -> None:
+    async with api() as (asking, log, live):
+        live.engines.apply_control(codec("control").decode(control_record("wst.", "E1", "producer", _alive("laptop"), 1).value))
+        for name, body in (("sync", {"every": "1m"}), ("collect", {"every": "5s"}), ("sync", {"every": "2s", "engine": "laptop"})):
+            assert (await asking.put(f"/api/v1/intervals/{name}", json=body)).status_code == 200
+        written = [record for record in log.records if record.topic == WORKSPACE_CONTROL.full("wst.")]
+        assert [record.key for record in written] == [b"*:interval:sync", b"*:interval:collect", b"E1:interval:sync"]
+        assert (await asking.get("/api/v1/engines")).json()[0]["name"] == "laptop"
+
+
+def _alive(name: str) -> dict[str, Any]:
+    return {"producer_id": "p", "engine_name": name, "host": "h", "interval_ms": 10_000}
+
+
+@pytest.fixture
+def commanding() -> Iterator[Served]:
+    def prepare(api: Served) -> None:
+        log = FoldingLog(api.live)
+        object.__setattr__(api.site, "desk", Desk(log, api.live, "wst."))
+        api.call(lambda: None)
+
+    with served(prepare=prepare) as serving:
+        yield serving
+
+
+def test_the_command_line_says_what_a_workspace_is_now_and_ends_with_1_where_it_was_refused(commanding: Served) -> None:
+    done = wst("register", "lab@laptop", "--name", HOSTILE, "--why", "soon", WST_API=commanding.url)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("lab@laptop is registered: inactive, registered by ")
+    assert wst("archive", "lab@laptop", WST_API=commanding.url).returncode == 0
+    refused = wst("archive", "lab@laptop", WST_API=commanding.url)
+    assert (refused.returncode, refused.stderr) == (1, "wst: archive lab@laptop: it is archived already\n")
+    assert "\x1b" not in wst("rename", "lab@laptop", "\x1b[31mred", WST_API=commanding.url).stdout
+    answer = json.loads(wst("unarchive", "lab@laptop", "--json", WST_API=commanding.url).stdout)
+    assert answer["workspace"]["status"] == "inactive"
+    assert wst("forget", "lab@laptop", WST_API=commanding.url).stdout == "lab@laptop is forgotten\n"
+    assert wst("restore", "lab@laptop", WST_API=commanding.url).returncode == 1
+    assert wst("set", "sync-interval", "soon", WST_API=commanding.url).returncode == 2
+    assert wst("mute", "lab@laptop", "--for", "1h", WST_API="http://127.0.0.1:9").returncode == 3
