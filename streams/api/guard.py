@@ -18,8 +18,8 @@ from urllib.parse import urlsplit
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from schemas.errors import SettingError
 from schemas.settings import Settings
+from schemas.tokens import make_token
 from streams.api.problems import Problem
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -72,19 +72,16 @@ class Guard:
 
 
 def guard_of(settings: Settings) -> Guard:
-    """The rules that follow from the settings.
+    """The rules that follow from the settings; beyond loopback with the data directory's own token where none is set.
 
     Raises:
-        SettingError: the API would listen beyond loopback without a token.
+        WstError: that token cannot be kept.
     """
     token, read_token = (secret.get_secret_value() if secret else None for secret in (settings.api_token, settings.api_read_token))
     if is_loopback(settings.api_host):
         return Guard(_LOOPBACK_NAMES | {settings.api_host}, token, read_token)
     if not token and not read_token:
-        raise SettingError(
-            f"WST_API_HOST = {settings.api_host!r} is not loopback and there is no token",
-            "set WST_API_TOKEN, or WST_API_READ_TOKEN to only read",
-        )
+        token = make_token(settings.data_dir)
     return Guard(None, token, read_token)
 
 

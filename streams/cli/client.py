@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import httpx
 
 from schemas.engines import masked_url
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from schemas.settings import Settings
+from schemas.tokens import kept_token
 
 _TIMEOUT_S: Final = 30.0
 _CONNECT_S: Final = 3.0
@@ -26,9 +28,10 @@ class Api:
         if not address.startswith(("http://", "https://")):
             raise SettingError(f"WST_API = {self.url[:80]!r} is no http(s) address", "write it as http://127.0.0.1:8321")
         token = settings.api_token or settings.api_read_token
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
-        # A proxy from the environment is not meant for this machine's own API.
-        local = any(host in address for host in ("://127.0.0.1", "://localhost", "://[::1]"))
+        # A proxy from the environment is not meant for this machine's own API, nor is its token for any other.
+        local = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
+        said = token.get_secret_value() if token else kept_token(settings.data_dir) if local else None
+        headers = {"Authorization": f"Bearer {said}"} if said else {}
         self._client = httpx.Client(
             base_url=address, headers=headers, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S), trust_env=not local
         )

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas import topics
-from schemas.errors import SettingError, Unreachable
+from schemas.errors import Unreachable
 from schemas.settings import Settings
 from streams.api.app import make_app
 from streams.api.following import heard_after
@@ -277,9 +277,14 @@ def test_the_guard_lets_in_only_who_may(guard: Guard, method: str, path: str, he
     assert (problem.status if problem else None) == status
 
 
-def test_beyond_loopback_a_token_is_needed() -> None:
-    with pytest.raises(SettingError, match=r"WST_API_HOST = '0\.0\.0\.0' is not loopback and there is no token: set WST_API_TOKEN"):
-        guard_of(Settings(api_host="0.0.0.0"))
+def test_beyond_loopback_a_token_is_needed_and_made_once_for_its_owner_where_none_is_set(tmp_path: Path) -> None:
+    made = guard_of(Settings(api_host="0.0.0.0", data_dir=tmp_path)).token
+    assert made is not None
+    assert len(made) > 40
+    assert guard_of(Settings(api_host="0.0.0.0", data_dir=tmp_path)).token == made
+    assert [(file.name, file.stat().st_mode & 0o777) for file in tmp_path.iterdir()] == [("api.token", 0o600)]
+    assert guard_of(Settings(api_host="0.0.0.0", data_dir=tmp_path, api_read_token="r")).token is None
+    assert guard_of(Settings(data_dir=tmp_path)).token is None
     assert guard_of(Settings(api_host="0.0.0.0", api_token="t")).token == "t"
     assert guard_of(Settings()).hosts is not None
     assert [is_loopback(host) for host in ("127.0.0.9", "::1", "localhost", "0.0.0.0", "example.org")] == [True, True, True, False, False]

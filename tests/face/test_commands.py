@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -192,3 +193,13 @@ def test_the_command_line_says_what_a_workspace_is_now_and_ends_with_1_where_it_
     assert wst("restore", "lab@laptop", WST_API=commanding.url).returncode == 1
     assert wst("set", "sync-interval", "soon", WST_API=commanding.url).returncode == 2
     assert wst("mute", "lab@laptop", "--for", "1h", WST_API="http://127.0.0.1:9").returncode == 3
+
+
+def test_the_kept_token_is_printed_with_its_link_and_used_towards_this_machine_only(tmp_path: Path) -> None:
+    first = json.loads(wst("token", "--json", WST_DATA_DIR=str(tmp_path)).stdout)
+    assert first["link"] == f"http://127.0.0.1:8321/#token={first['token']}"
+    assert f"token  {first['token']}\n" in wst("token", "--data", str(tmp_path), WST_DATA_DIR="/nowhere").stdout
+    assert json.loads(wst("token", "--json", WST_API_TOKEN="mine").stdout)["token"] == "mine"
+    with served(guard=replace(LOCAL, token=first["token"])) as there:
+        assert wst("status", WST_API=there.url, WST_DATA_DIR=str(tmp_path)).returncode == 0
+        assert wst("status", WST_API=there.url, WST_DATA_DIR=str(tmp_path / "other")).returncode == 1
