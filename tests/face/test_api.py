@@ -91,7 +91,8 @@ async def test_health_shows_parts_and_lag() -> None:
     async with client(make_live(SHOP)) as api:
         said = (await api.get("/healthz")).json()
     assert (said["status"], said["workspaces"], said["parts"]) == ("ok", 1, [{"name": "broker", "state": "up"}])
-    assert set(said["lag"]) == {"wst.workspace.state", "wst.workspace.usage", "wst.workspace.changes"}
+    outputs = {"wst.workspace.state", "wst.workspace.usage", "wst.workspace.changes"}
+    assert set(said["lag"]) == outputs | {"wst.workspace.control", "wst.docker.snapshots"}
 
 
 def test_health_of_a_tree_tells_its_wire_its_directory_and_the_engines_it_watches_without_passwords(tmp_path: Path) -> None:
