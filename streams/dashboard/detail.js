@@ -30,7 +30,7 @@ export class Detail {
     this.why = h('div', { class: 'why-text' });
     this.containers = h('div', { class: 'containers' });
     this.events = h('ol', { class: 'events' });
-    this.timeline = new Timeline((from, to) => this.choose(from, to));
+    this.timeline = new Timeline();
     this.charts = ALL_CHARTS.map((each) => ({ ...each, chart: new Chart({ title: each.title, text: each.text, onrange: (from, to) => this.choose(from, to), onhover: (at) => this.hover(at) }) }));
     this.buttons = RANGES.map(([word, seconds]) => h('button', { type: 'button', 'aria-pressed': 'false', onclick: () => { this.fixed = null; this.range = seconds; this.load(); } }, word));
     this.zoomed = h('button', { type: 'button', class: 'zoomed', hidden: true, title: 'Back to the chosen span', onclick: () => { this.fixed = null; this.load(); } });
@@ -115,15 +115,16 @@ export class Detail {
     this.zoomed.hidden = !this.fixed;
     setText(this.zoomed, `${moment(from)} – ${moment(to)}  ✕`);
     const asked = { since: new Date(from).toISOString(), until: new Date(to).toISOString() };
-    const [use, changes] = await Promise.allSettled([
+    const [use, past] = await Promise.allSettled([
       get(workspacePath(this.id, '/history'), asked, this.asking.signal),
-      get('events', { workspace: this.id, type: ['status_changed', 'error', 'recovery'], until: asked.until, newest_first: true, limit: 500 }, this.asking.signal),
+      get(workspacePath(this.id, '/timeline'), { ...asked, type: ['error', 'status_changed'], limit: 500 }, this.asking.signal),
     ]);
     if (this.asking.signal.aborted) return;
     this.chartNote.hidden = use.status === 'fulfilled';
     if (use.status === 'fulfilled') this.plot(use.value, from, to);
     else setText(this.chartNote, isMissing(use.reason) ? 'Charts are not available: this API keeps no history.' : `Charts are not available: ${use.reason.message}`);
-    this.timeline.set(changes.status === 'fulfilled' ? changes.value.events : [], from, to, shownWorkspaces().get(this.id));
+    if (past.status === 'fulfilled') this.timeline.set(past.value, from, to);
+    else this.timeline.missing();
   }
 
   plot(use, from, to) {
@@ -139,7 +140,7 @@ export class Detail {
     const reason = state ? h('p', {}, state.reason, '.') : null;
     try {
       const said = await get(workspacePath(this.id, '/why'), store.asOf ? { at: new Date(store.asOf.at).toISOString() } : {}, this.asking.signal);
-      show(this.why, whyText(said, reason));
+      show(this.why, ...whyText(said, reason));
     } catch (error) {
       if (this.asking.signal.aborted) return;
       show(this.why, reason, state?.last_error ? h('p', { class: 'soft' }, 'Last error: ', state.last_error) : null,
@@ -180,11 +181,12 @@ function containerNote(one) {
 }
 
 function whyText(said, reason) {
-  const facts = said.facts ?? said.chain ?? said.steps ?? [];
-  const next = said.next ?? said.logs ?? said.command ?? said.read_next ?? null;
+  const causes = said.causes.map(({ of, container, facts }) => h('div', { class: 'cause' },
+    h('h4', {}, container ?? of),
+    h('ol', { class: 'chain' }, facts.map((fact) => h('li', { title: `${fact.topic}, partition ${fact.partition}, offset ${fact.offset}` }, h('time', { datetime: fact.time }, moment(fact.time)), ' ', fact.said)))));
   return [
-    said.summary ? h('p', {}, said.summary) : reason,
-    facts.length ? h('ol', { class: 'chain' }, facts.map((fact) => h('li', {}, fact.at || fact.time ? h('time', {}, moment(fact.at ?? fact.time)) : null, ` ${fact.words ?? fact.text ?? fact.message ?? fact.what ?? JSON.stringify(fact)}`))) : null,
-    next ? h('p', { class: 'next' }, 'Read next: ', h('code', {}, typeof next === 'string' ? next : JSON.stringify(next))) : null,
-  ].filter(Boolean);
+    said.reason ? h('p', {}, said.reason, '.') : reason,
+    causes,
+    said.logs.length ? h('p', { class: 'next' }, 'Read next: ', said.logs.map((line) => h('code', {}, line))) : null,
+  ];
 }

@@ -13,7 +13,7 @@ export async function openAlerts() {
     const all = Array.isArray(said) ? said : said.alerts ?? [];
     return all.filter((alert) => !alert.resolved_at && alert.state !== 'resolved');
   } catch (error) {
-    if (!isMissing(error)) throw error;
+    if (!isMissing(error) && error.status !== 400) throw error;
   }
   const page = await get('events', { type: ['alert_raised', 'alert_resolved'], newest_first: true, limit: 1000 });
   const over = new Set();

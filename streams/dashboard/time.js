@@ -66,7 +66,7 @@ export class TimeBar {
     this.asked += 1;
     const asked = this.asked;
     try {
-      const said = await get('as-of', { at: new Date(at).toISOString() });
+      const said = await get('as-of', { time: new Date(at).toISOString() });
       if (asked !== this.asked) return;
       const all = Array.isArray(said) ? said : said.workspaces ?? [];
       store.asOf = { at, workspaces: new Map(all.map((state) => [state.workspace_id, { ...state, metrics: state.metrics ?? NO_METRICS }])) };

@@ -1,4 +1,4 @@
-// A strip of a workspace's statuses over time, made of its own events, with its errors as marks.
+// A strip of a workspace's statuses over time: tall while active, with its errors as marks. Where nothing is drawn nobody watched.
 
 import { h, s, show } from './dom.js';
 import { moment } from './format.js';
@@ -6,39 +6,37 @@ import { moment } from './format.js';
 const WIDTH = 1000;
 
 export class Timeline {
-  constructor(onrange) {
-    this.onrange = onrange;
+  constructor() {
     this.svg = s('svg', { viewBox: `0 0 ${WIDTH} 22`, preserveAspectRatio: 'none', role: 'img', 'aria-label': 'Status over time' });
     this.words = h('p', { class: 'soft strip-words' });
     this.node = h('div', { class: 'strip' }, this.svg, this.words);
   }
 
-  set(events, from, to, state) {
+  missing() {
+    show(this.svg);
+    this.words.textContent = 'Its past statuses are not available from this API.';
+  }
+
+  // past: { intervals: [{ status, condition, from, to }], events }
+  set(past, from, to) {
     const x = (ms) => ((Math.min(to, Math.max(from, ms)) - from) / (to - from)) * WIDTH;
-    const intervals = statuses(events, from, to, state);
-    show(this.svg, intervals.map(({ begin, end, status }) => s('rect', { class: `stretch ${status}`, x: x(begin).toFixed(1), y: status === 'active' ? 3 : 8, width: Math.max(1.5, x(end) - x(begin)).toFixed(1), height: status === 'active' ? 16 : 11 },
-      s('title', {}, `${status}: ${moment(begin)} – ${moment(end)}`))),
-    events.filter(({ type, timestamp }) => type === 'error' && Date.parse(timestamp) >= from && Date.parse(timestamp) <= to)
-      .map((event) => s('path', { class: 'mark', d: `M${x(Date.parse(event.timestamp)).toFixed(1)},2 l5,9 h-10 z` }, s('title', {}, `${moment(event.timestamp)}  ${event.message}`))));
+    const intervals = past.intervals.map((one) => ({ begin: Math.max(from, Date.parse(one.from)), end: Math.min(to, one.to ? Date.parse(one.to) : to), status: one.status, condition: one.condition }));
+    show(this.svg, intervals.filter(({ begin, end }) => end > begin).map((one) => stretch(one, x)),
+      past.events.filter(({ type }) => type === 'error').map((event) => s('path', { class: 'mark', d: `M${x(Date.parse(event.timestamp)).toFixed(1)},1 l5,8 h-10 z` }, s('title', {}, `${moment(event.timestamp)}  ${event.message}`))));
     const spent = {};
-    for (const { begin, end, status } of intervals) spent[status] = (spent[status] ?? 0) + end - begin;
-    const said = Object.entries(spent).map(([status, ms]) => `${status} ${((ms / (to - from)) * 100).toFixed(0)} %`).join(' · ');
-    this.words.textContent = said;
-    this.svg.setAttribute('aria-label', `Status over time: ${said}`);
+    for (const { begin, end, status, condition } of intervals) {
+      const name = condition === 'failing' || condition === 'degraded' ? `${status} (${condition})` : status;
+      spent[name] = (spent[name] ?? 0) + Math.max(0, end - begin);
+    }
+    const said = Object.entries(spent).map(([name, ms]) => `${name} ${((ms / (to - from)) * 100).toFixed(ms / (to - from) < 0.01 ? 1 : 0)} %`).join(' · ');
+    this.words.textContent = said || 'Nothing is known of this time.';
+    this.svg.setAttribute('aria-label', `Status over time: ${this.words.textContent}`);
   }
 }
 
-function statuses(events, from, to, state) {
-  const changes = events.filter(({ type }) => type === 'status_changed').map((event) => ({ at: Date.parse(event.timestamp), old: event.data.old_status, status: event.data.new_status })).sort((a, b) => a.at - b.at);
-  const found = [];
-  let status = changes.length ? changes[0].old : state?.status ?? 'unknown';
-  let begin = changes.length || !state?.status_since ? from : Math.max(from, Date.parse(state.status_since));
-  if (begin > from) found.push({ begin: from, end: begin, status: 'unknown' });
-  for (const change of changes) {
-    if (change.at > to) break;
-    if (change.at > begin) { found.push({ begin, end: change.at, status }); begin = change.at; }
-    status = change.status;
-  }
-  if (to > begin) found.push({ begin, end: to, status });
-  return found;
+function stretch({ begin, end, status, condition }, x) {
+  const tall = status === 'active';
+  const name = condition === 'failing' || condition === 'degraded' ? condition : ['active', 'inactive', 'archived'].includes(status) ? status : 'unknown';
+  return s('rect', { class: `stretch ${name}`, x: x(begin).toFixed(1), y: tall ? 3 : 8, width: Math.max(1.5, x(end) - x(begin)).toFixed(1), height: tall ? 16 : 11 },
+    s('title', {}, `${status}, ${condition}: ${moment(begin)} – ${moment(end)}`));
 }
