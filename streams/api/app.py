@@ -7,6 +7,7 @@ from typing import Final
 from fastapi import FastAPI
 
 from streams.api import (
+    document,
     problems,
     routes_alerts,
     routes_commands,
@@ -66,6 +67,7 @@ def app_of(site: Site) -> FastAPI:
     app.add_middleware(GuardMiddleware, guard=site.guard)
     app.add_middleware(EdgeMiddleware)
     problems.install(app)
+    document.install(app)
     for add in _AREAS:
         add(app, site)
     return app

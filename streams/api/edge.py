@@ -11,7 +11,7 @@ from streams.api.guard import refuse
 from streams.api.problems import Problem
 
 #: Path and query together, bytes.
-LONGEST_QUERY: Final = 65_536
+LONGEST_QUERY: Final = 65_000
 #: Bytes of a request's body.
 LARGEST_BODY: Final = 65_536
 

@@ -38,9 +38,12 @@ def _add_all(app: FastAPI, site: Site) -> None:
         cursor: Annotated[str | None, Query(description="From the Link header of the page before.")] = None,
     ) -> Response:
         site.insist_on_loaded()
-        headers = {"ETag": f'W/"{site.shelf.version}"', "Cache-Control": "no-cache"}
+        version, everything = site.shelf.all()
+        headers = {"ETag": f'W/"{version}"', "Cache-Control": "no-cache"}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(None, 304, headers)
+        if not request.query_params:
+            return Response(everything, 200, headers, "application/json")
         tests = _tests(status, condition, stale, engine, label or [], q)
         after = Cursor.parse(cursor).last if cursor else ""
         found = [state for state in site.live.states if state["workspace_id"] > after and all(test(state) for test in tests)]

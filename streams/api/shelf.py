@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from streams.query.present import state_json
 from streams.query.state_view import StateRecord, StateView
 from streams.query.usage_view import UsageView
+
+#: Samples of a thousand workspaces trickle in all the time: the whole list is not joined anew for each.
+_FRESH_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,14 @@ class _Made:
     metrics: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Whole:
+    states: int
+    at_s: float
+    version: str
+    body: bytes
+
+
 class Shelf:
     """What the views say, encoded. Nothing is made before someone asks."""
 
@@ -29,6 +41,7 @@ class Shelf:
         self._states = states
         self._usage = usage
         self._made: dict[str, _Made] = {}
+        self._all: _Whole | None = None
         self._name = secrets.token_hex(4)
 
     @property
@@ -50,6 +63,14 @@ class Shelf:
     def metrics(self, record: StateRecord) -> bytes:
         """A workspace's id and metrics alone."""
         return self._of(record).metrics
+
+    def all(self) -> tuple[str, bytes]:
+        """Every workspace by id, and the version that is: figures may be a tenth of a second old, a status never is."""
+        now_s = time.monotonic()
+        whole = self._all
+        if whole is None or whole.states != self._states.changes or (now_s - whole.at_s > _FRESH_S and whole.version != self.version):
+            whole = self._all = _Whole(self._states.changes, now_s, self.version, self.list(self._states))
+        return whole.version, whole.body
 
     def list(self, records: Iterable[StateRecord]) -> bytes:
         """Several workspaces, as a list."""

@@ -19,6 +19,7 @@ from schemas import topics
 from schemas.errors import Unreachable
 from schemas.settings import Settings
 from streams.api.app import make_app
+from streams.api.document import EXAMPLES
 from streams.api.following import heard_after
 from streams.api.guard import Guard, guard_of, is_loopback
 from streams.api.live import Live
@@ -28,7 +29,8 @@ from streams.api.run import tree_of
 from streams.core.facts import Position
 from streams.query.archive import Archive
 from streams.query.memory import MemoryArchive
-from tests.face.api_parts import LOCAL, make_archive, make_live, whole_event, whole_state, whole_usage
+from streams.query.present import state_json
+from tests.face.api_parts import LOCAL, make_archive, make_live, put_state, put_usage, whole_event, whole_state, whole_usage
 from tests.sinks.records import HOSTILE, T0_NS, arrive, event, rows_of, sample
 
 SHOP, BLOG = (
@@ -246,6 +248,91 @@ async def test_the_openapi_document_names_every_path_and_no_script_comes_from_el
         assert set(document["paths"]) == routes
         assert routes > {"/api/v1/workspaces", "/api/v1/workspaces/{workspace}", "/api/v1/events", "/api/v1/events/live", "/healthz"}
         problem_of(await api.get("/docs"), 404)
+
+
+async def test_the_document_has_examples_and_says_that_every_route_may_answer_with_a_problem() -> None:
+    async with client(make_live(SHOP)) as api:
+        document = (await api.get("/openapi.json")).json()
+    assert set(EXAMPLES) <= set(document["paths"])
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert operation["summary"]
+            assert "application/problem+json" in operation["responses"]["default"]["content"], path
+    shown = document["paths"]["/api/v1/workspaces"]["get"]["responses"]["200"]["content"]["application/json"]["example"][0]
+    assert set(shown) == set(state_json(SHOP))
+    assert set(shown["metrics"]) == set(state_json(SHOP)["metrics"])
+
+
+async def test_an_answer_that_is_known_already_is_not_sent_again() -> None:
+    live = make_live(SHOP, BLOG)
+    async with client(live) as api:
+        for path in ("/api/v1/workspaces", "/api/v1/workspaces/shop"):
+            first = await api.get(path)
+            same = await api.get(path, headers={"if-none-match": first.headers["etag"]})
+            assert (same.status_code, same.content) == (304, b"")
+            put_usage(live, whole_usage(tick_at_ns=time.time_ns(), samples=[sample()]))
+            put_state(live, SHOP | {"seq": 8})
+            assert (await api.get(path, headers={"if-none-match": first.headers["etag"]})).status_code == 200
+        blog = await api.get("/api/v1/workspaces/blog")
+        put_state(live, SHOP | {"seq": 9})
+        assert (await api.get("/api/v1/workspaces/blog", headers={"if-none-match": blog.headers["etag"]})).status_code == 304
+        assert [each["seq"] for each in (await api.get("/api/v1/workspaces", params={"q": "shop"})).json()] == [9]
+
+
+async def test_workspaces_come_in_pages_and_can_be_chosen_in_every_way() -> None:
+    many = [whole_state(f"ws-{number:02}@laptop", workspace_name=f"ws-{number:02}", labels={"n": str(number % 2)}) for number in range(7)]
+    async with client(make_live(*many, whole_state("x@laptop", stale=True))) as api:
+        found: list[str] = []
+        path = "/api/v1/workspaces?limit=3&label=n"
+        while path:
+            page = await api.get(path)
+            found += [state["name"] for state in page.json()]
+            path = page.links["next"]["url"] if page.links else ""
+        assert found == [f"ws-{number:02}" for number in range(7)]
+        for params, count in (
+            ({"label": "n=1"}, 3),
+            ({"stale": "true"}, 1),
+            ({"engine": "laptop"}, 8),
+            ({"engine": "E2"}, 0),
+            ({"q": "WS-03"}, 1),
+        ):
+            assert len((await api.get("/api/v1/workspaces", params=params)).json()) == count
+        problem_of(await api.get("/api/v1/workspaces", params={"status": "asleep"}), 422)
+        problem_of(await api.get("/api/v1/workspaces", params={"cursor": "é"}), 400)
+
+
+async def test_the_fleet_as_a_whole_its_engines_and_containers_are_told() -> None:
+    live = make_live(SHOP, BLOG)
+    put_usage(live, whole_usage(samples=[sample(memory_used_bytes=1 << 20, pids=3)]))
+    async with client(live) as api:
+        said = (await api.get("/api/v1/summary")).json()
+        assert (said["workspaces"], said["by_status"], said["containers"]) == (2, {"active": 1, "inactive": 1, "archived": 0}, 2)
+        assert (said["totals"]["memory_usage"], said["averages"]["pids"]) == (1 << 20, 3)
+        assert said["peaks"]["cpu_percent"] == {"workspace_id": "shop@laptop", "value": 50.0}
+        (engine,) = (await api.get("/api/v1/engines")).json()
+        assert (engine["name"], engine["workspaces"], engine["stale"]) == ("laptop", 2, False)
+        (container,) = (await api.get("/api/v1/workspaces/shop/containers")).json()
+        assert (container["state"], container["metrics"]["pids"]) == ("running", 3)
+        how = (await api.get("/api/v1/statistics")).json()
+        assert (how["workspaces"], how["listeners"], how["sync_interval_seconds"]) == (2, 0, 30.0)
+
+
+async def test_every_answer_tells_browsers_what_not_to_do_and_what_is_too_large_is_refused() -> None:
+    async with client(make_live(SHOP)) as api:
+        for path in ("/", "/assets/app.css", "/api/v1/workspaces", "/api/v1/nothing"):
+            headers = (await api.get(path)).headers
+            assert "unsafe-inline" not in headers["content-security-policy"]
+            assert "frame-ancestors 'none'" in headers["content-security-policy"]
+            assert headers["x-content-type-options"] == "nosniff"
+            assert "access-control-allow-origin" not in headers
+        problem_of(await api.get("/api/v1/workspaces?" + "q=x&" * 16_300), 414)
+        problem_of(await api.post("/api/v1/workspaces", content=b"x" * 70_000), 413)
+        for path in ("/assets/../app.py", "/assets/%2e%2e/app.py", "/assets/__init__.py", "/assets/..%2Fsettings"):
+            assert (await api.get(path)).status_code in (404, 405)
+        packed = await api.get("/assets/app.css", headers={"accept-encoding": "gzip"})
+        assert packed.headers["content-encoding"] == "gzip"
+        again = await api.get("/assets/app.css", headers={"if-none-match": packed.headers["etag"]})
+        assert again.status_code == 304
 
 
 LOOPBACK = Guard(frozenset({"127.0.0.1", "localhost", "::1"}), None, None)
