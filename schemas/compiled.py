@@ -30,8 +30,8 @@ SUFFIX: Final = str(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
 FOLDER: Final = Path(sys.prefix) / "lib" / "wst-compiled"
 #: What is translated: all that is done for each sample.
 MODULES: Final = (
-    "schemas/tick_decoder.py", "schemas/usage_encoder.py", "streams/core/counters.py", "streams/core/histogram.py", "streams/core/rates.py",
-    "streams/core/samples.py", "streams/core/usage*.py", "streams/core/window*.py",
+    "schemas/tick_decoder.py", "schemas/usage_encoder.py", "streams/core/counters.py", "streams/core/gathering.py",
+    "streams/core/histogram.py", "streams/core/rates.py", "streams/core/samples.py", "streams/core/usage*.py", "streams/core/window*.py",
 )  # fmt: skip
 #: What it may use; constants of these modules become part of the code.
 USED: Final = ("schemas/*.py", "schemas/py.typed", "streams/__init__.py", "streams/core/*.py", "streams/py.typed")
