@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,7 +29,7 @@ from schemas.codec import codec
 from schemas.publish import partition_of
 from streams.core.facts import Position
 from streams.core.usage import fold_tick, initial
-from streams.core.usage_bytes import to_bytes
+from streams.core.usage_bytes import from_bytes, to_bytes
 
 PARTITIONS: Final = 4
 EPOCH: Final = 1
@@ -119,10 +120,16 @@ def read(bootstrap: str, topic: str) -> Iterator[Any]:
     consumer.close()
 
 
+def of_the_fold(value: bytes) -> bytes:
+    """A value without what was told beside samples and windows: events are not what is compared here."""
+    state = from_bytes(value)
+    return to_bytes(replace(initial(state.workspace_id), position=state.position, engines=state.engines))
+
+
 def check(bootstrap: str, kind: str, expected: Expected) -> None:
     """The changelog's last values and the outputs are those of the reference, byte for byte and one for one."""
     durable = {message.key(): message.value() for message in read(bootstrap, changelog(kind))}
-    wrong = [key for key, value in expected.values() if durable.get(key) != value]
+    wrong = [key for key, value in expected.values() if key not in durable or of_the_fold(durable[key]) != value]
     assert not wrong, f"{len(wrong)} of {len(durable)} values differ"
     ids = {dict(message.headers())["wst-id"] for message in read(bootstrap, USAGE.full(f"{kind}."))}
     assert len(ids) == expected.outputs, f"{len(ids)} outputs, {expected.outputs} expected"
@@ -183,7 +190,6 @@ def run_plain(bootstrap: str, ticks: int) -> None:
     import faust
 
     from streams.agents import Writer
-    from streams.core.usage_bytes import from_bytes
     from streams.dead_letters import DeadLetters
     from streams.lane import Input
 
@@ -251,7 +257,8 @@ def measure(bootstrap: str, kind: str, ticks: int) -> dict[str, Any]:
 
 def bench(bootstrap: str, create: Callable[[str], None], kind: str, workspaces: int, ticks: int) -> float:
     """One worker over a fleet's ticks; returns samples by CPU second."""
-    for topic in (STATS.full(f"{kind}."), USAGE.full(f"{kind}."), topics.DEAD_LETTERS.full(f"{kind}."), changelog(kind)):
+    written = (USAGE, topics.WORKSPACE_CHANGES, topics.DOCKER_EVENTS, topics.DEAD_LETTERS)
+    for topic in (*(each.full(f"{kind}.") for each in (STATS, *written)), changelog(kind)):
         create(topic)
     print(f"{kind}: {workspaces:,} workspaces × {CONTAINERS} containers × {ticks} ticks")
     expected = fill(bootstrap, kind, workspaces, ticks)
