@@ -7,13 +7,16 @@ from typing import Annotated, Final
 
 from fastapi import FastAPI, Query, Response
 
+from schemas.settings import parse_duration
 from streams.api.problems import Problem
 from streams.api.routes_events import Types, known_types
 from streams.api.routes_history import Since, Until, span, the_past_of
 from streams.api.site import Site, answer
 from streams.api.times import parse_time_ns
+from streams.core.idle import IdlePolicy
 from streams.query.archive import Cursor, EventFilter
 from streams.query.history import DAY_NS
+from streams.query.idle import dry_run
 from streams.query.past import facts_until, states_at
 from streams.query.present import state_json, time_text
 from streams.query.timeline import timeline
@@ -29,6 +32,7 @@ def add(app: FastAPI, site: Site) -> None:
     _add_as_of(app, site)
     _add_why(app, site)
     _add_timeline(app, site)
+    _add_idle(app, site)
 
 
 def _add_as_of(app: FastAPI, site: Site) -> None:
@@ -82,3 +86,23 @@ def _instant(name: str, text: str) -> int:
 
 def _unknown_then(name: str, at_ns: int) -> Problem:
     return Problem(404, "no such workspace", f"nothing was known of a workspace {name[:200]!r} at {time_text(at_ns) or 'that time'}")
+
+
+def _add_idle(app: FastAPI, site: Site) -> None:
+    @app.get("/api/v1/idle", summary="What an idle policy would have done over recorded history; nothing is changed")
+    async def idle(
+        since: Annotated[str | None, Query(description="Acted at or after: RFC 3339, or a duration ago such as 30d.")] = None,
+        inactive_after: Annotated[str | None, Query(description="Marked idle after so long without use, such as 2d.")] = None,
+        archive_after: Annotated[str | None, Query(description="Archived after so long without use, such as 14d.")] = None,
+    ) -> Response:
+        policy = IdlePolicy(_length_ns("inactive_after", inactive_after), _length_ns("archive_after", archive_after))
+        if policy.is_off:
+            raise Problem(422, "wrong argument", "inactive_after, archive_after: at least one of them is needed")
+        return answer(await dry_run(site.archive, policy, parse_time_ns("since", since) or 0, time.time_ns()))
+
+
+def _length_ns(name: str, text: str | None) -> int | None:
+    try:
+        return None if text is None else round(parse_duration(text) * 1e9)
+    except (ValueError, OverflowError):
+        raise Problem(422, "wrong argument", f"{name}: {str(text)[:80]!r} is no duration such as 2d") from None
