@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
@@ -18,6 +19,8 @@ from clickhouse_connect.driver import Client
 
 from schemas.errors import Refused, SettingError
 from schemas.settings import Settings, load_settings
+from streams.core.histogram import Histogram
+from streams.core.windows import METRICS
 from streams.sinks.clickhouse import Address, connect, explained
 
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -27,6 +30,17 @@ _POSITION: Final = (
 )
 #: Acknowledged inserts and merges survive a power cut: an insert is a batch, so that the price is milliseconds a batch.
 _DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
+_FOR: Final = re.compile(r"^-- for: (.+)$", re.MULTILINE)
+#: The sketch of nothing, for windows without a known value.
+_NO_VALUES: Final = Histogram().to_clickhouse().hex().upper()
+#: What the views read percentiles from: in `${state_cpu}` and the like the state of a row's sketch.
+_STATES: Final = {
+    f"state_{short}": (
+        f"CAST(if(sketches['{metric}'] = '', unhex('{_NO_VALUES}'), sketches['{metric}']),"
+        " 'AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Float64)')"
+    )
+    for short, metric in zip(("cpu", "memory", "rx", "tx"), METRICS, strict=True)
+}
 _LEDGER: Final = """CREATE TABLE IF NOT EXISTS ${database}.wst_migrations${on_cluster} (
     number UInt32 COMMENT 'Number of the file',
     name String COMMENT 'Name of the file',
@@ -55,12 +69,17 @@ class Migration:
         return hashlib.sha256(self.text.encode()).hexdigest()
 
     def statements(self, database: str, cluster: str | None) -> list[str]:
-        """The statements for a database, without comment lines."""
-        lines = [line for line in self.text.splitlines() if not line.lstrip().startswith("--")]
-        return [_render(part, database, cluster) for part in "\n".join(lines).split(";\n") if part.strip()]
+        """The statements for a database, without comment lines; one behind lines `-- for: name=value …` once for each of them."""
+        found = []
+        for part in self.text.split(";\n"):
+            variants = [dict(pair.split("=", 1) for pair in match[1].split()) for match in _FOR.finditer(part)]
+            text = "\n".join(line for line in part.splitlines() if not line.lstrip().startswith("--"))
+            if text.strip():
+                found += [_render(text, database, cluster, variant) for variant in variants or [{}]]
+        return found
 
 
-def _render(template: str, database: str, cluster: str | None) -> str:
+def _render(template: str, database: str, cluster: str | None, variant: Mapping[str, str] | None = None) -> str:
     return (
         Template(template)
         .substitute(
@@ -70,6 +89,8 @@ def _render(template: str, database: str, cluster: str | None) -> str:
             position=_POSITION,
             earliness=f"bitNot({_POSITION})",
             durable=_DURABLE,
+            **_STATES,
+            **(variant or {}),
         )
         .strip()
     )

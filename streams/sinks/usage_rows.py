@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import Any, Final
 
 from streams.core import samples
+from streams.core.histogram import from_bytes
 from streams.core.invalid import InvalidMessage
 from streams.sinks.block import LOG, Arrived, Block, Table, columns_of
 
@@ -23,6 +24,7 @@ _WINDOWS: Final = columns_of(
     "labels", "observed_ns", "covered_ns", "cpu_core_ns", "memory_byte_seconds", "network_rx_bytes", "network_tx_bytes",
     "block_read_bytes", "block_write_bytes", "throttled_ns", "page_faults", "cpu_millipercent_min", "cpu_millipercent_max",
     "cpu_millipercent_last", "memory_used_bytes_min", "memory_used_bytes_max", "memory_used_bytes_last", "sketches",
+    "container_name", "service",
     start="start_ms", engine="engine_name", first_read_at="first_read_ns", last_read_at="last_read_ns",
     log_epoch="epoch", log_partition="partition", log_offset="offset",
 )  # fmt: skip
@@ -35,7 +37,8 @@ def usage(records: Sequence[Arrived]) -> list[Block]:
     windows: dict[str, list[dict[str, Any]]] = {grain: [] for grain in _GRAINS}
     for record in decoded:
         for window in record["windows"]:
-            windows[window["grain"]].append({**record, **window, "container_id": window["container_id"] or ""})
+            sketches = {metric: from_bytes(data).to_clickhouse() for metric, data in window["histograms"].items()}
+            windows[window["grain"]].append({**record, **window, "container_id": window["container_id"] or "", "sketches": sketches})
     return _samples(decoded) + [block for grain, rows in windows.items() for block in _GRAINS[grain].block(rows)]
 
 
@@ -65,6 +68,12 @@ def check_usage(record: Mapping[str, Any]) -> None:
     """
     if any(len(sample["derived"]) % 8 for sample in record["samples"]):
         raise InvalidMessage("invalid", "derived values are no whole number of 64-bit integers")
+    try:
+        for window in record["windows"]:
+            for data in window["histograms"].values():
+                from_bytes(data)
+    except ValueError as error:
+        raise InvalidMessage("invalid", f"a window with {error}") from error
     if any(window["grain"] not in _GRAINS for window in record["windows"]):
         raise InvalidMessage("invalid", "a window of a grain this version does not know")
     if record["kind"] not in ("samples", "windows"):

@@ -139,7 +139,7 @@ def window(start_ms: int = T0_NS // 10**6, grain: str = "hour", sample_count: in
     fields = next(f for f in codec("usage").schema["fields"] if f["name"] == "windows")["type"]["items"]["fields"]
     zeros = {field["name"]: 0 for field in fields if field["type"] in ("long", "int")}
     told = {"grain": grain, "start_ms": start_ms, "final": final, "sample_count": sample_count, "container_id": None, "sketches": {}}
-    return zeros | told | more
+    return zeros | told | {"container_name": "", "service": "", "histograms": {}} | more
 
 
 def usage(at: Position = FIRST, workspace_id: str = "shop@laptop", **more: Any) -> dict[str, Any]:

@@ -185,7 +185,9 @@ async def test_whatever_a_record_holds_it_goes_in(chdb_archive: Real) -> None:
         except InvalidMessage:
             continue
         await chdb_archive.write(blocks(name, [arrival]))
-    for (view,) in chdb_archive.rows("SELECT name FROM system.tables WHERE database = {d:String}", d=chdb_archive.address.database):
+    # A view with a parameter cannot be read without one.
+    readable = "SELECT name FROM system.tables WHERE database = {d:String} AND name != 'usage_daily_in'"
+    for (view,) in chdb_archive.rows(readable, d=chdb_archive.address.database):
         chdb_archive.client.query(f"SELECT count() FROM (SELECT * FROM `{chdb_archive.address.database}`.{view})")
 
 
