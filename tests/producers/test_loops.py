@@ -112,6 +112,21 @@ async def test_a_restarted_producer_resumes_where_it_was(scripted: ScriptedEngin
         assert seen.snapshots()[0]["watched_since_ns"] > watched_since, "nobody knows what was missed"
 
 
+async def test_a_ring_that_ran_over_while_the_stream_was_cut_is_a_stretch_nobody_watched(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.say("web", "pause")
+        await seen.until(lambda: seen.actions() == ["pause"], "the first")
+        watched_since = seen.snapshots()[-1]["watched_since_ns"]
+        scripted.ring.clear()
+        scripted.cut_streams()
+        for _ in range(256):
+            scripted.say("web", "attach")
+        await seen.until(lambda: any(s["cause"] == "reconnect" for s in seen.snapshots()), "a listing after the reconnect")
+        listed = next(s for s in seen.snapshots() if s["cause"] == "reconnect")
+        assert listed["watched_since_ns"] > watched_since
+
+
 async def test_an_event_that_could_not_be_published_is_published_by_the_next_producer(scripted: ScriptedEngine, tmp_path: Path) -> None:
     scripted.add("web")
 
