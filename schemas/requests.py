@@ -14,6 +14,9 @@ from schemas.topics import DOCKER_EVENTS, WORKSPACE_CONTROL
 #: Header of a record of `workspace.state`: ids of the command facts obeyed on the way to it.
 COMMANDS_HEADER: Final = "wst-commands"
 
+#: Header of a tombstone of `workspace.state`: the archive's rows go, too. Its value is what the fold keeps of the workspace.
+ERASE_HEADER: Final = "wst-erase"
+
 COMMANDS: Final = ("archive", "unarchive", "register", "rename", "forget", "mute", "unmute")
 INTERVALS: Final = ("collect", "sync")
 #: Shortest and longest interval a producer takes, s.

@@ -8,13 +8,14 @@ from typing import Any, Final, Protocol
 from schemas import topics
 from schemas.codec import Undecodable, codec
 from schemas.publish import Record, RecordMaker
-from schemas.requests import COMMANDS_HEADER
+from schemas.requests import COMMANDS_HEADER, ERASE_HEADER
 from schemas.tick_decoder import decode_tick
 from schemas.topics import MAX_RECORD_BYTES, Topic
 from schemas.usage_encoder import encode_samples
 from streams.core import changes, usage
 from streams.core import workspace as state_fold
 from streams.core.changes import ErrorDetail
+from streams.core.commands import erased_by
 from streams.core.facts import COMMAND, Fact, Position, parse_fact
 from streams.core.invalid import InvalidMessage
 from streams.core.state import UNSEEN
@@ -105,6 +106,7 @@ class StateAgent:
         self._view = view
         self._touched: dict[str, tuple[WorkspaceState, bool, Input]] = {}
         self._obeyed: dict[str, list[Fact]] = {}
+        self._erased: dict[str, tuple[Input, bytes]] = {}
         self.outcomes: dict[str, int] = {}
         """Facts by what became of them, since the worker's start."""
 
@@ -133,6 +135,8 @@ class StateAgent:
         self._touched[fact.workspace_id] = (state, known, record)
         if fact.kind == COMMAND and not any(isinstance(change.detail, ErrorDetail) for change in told):
             self._obeyed.setdefault(fact.workspace_id, []).append(fact)
+            if erased_by(state, fact, told):
+                self._erased[fact.workspace_id] = record, state_fold.to_bytes(state)
         for change in told:
             event = changes.to_record(change, record.topic)
             self._writer.write(topics.WORKSPACE_CHANGES, change.workspace_id, event, change.type, change.id, record)
@@ -143,6 +147,13 @@ class StateAgent:
             record = state_fold.to_record(state)
             obeyed = self._obeyed.pop(workspace_id, ())
             more = _answers(obeyed) if obeyed else ()
+            if workspace_id in self._erased:
+                erasing, rest = self._erased.pop(workspace_id)
+                erased = ((ERASE_HEADER, rest),)
+                if record is None and erasing is cause:
+                    more += erased
+                else:  # under its own cause, before what the same slice says of a later life
+                    self._writer.forget(workspace_id, erasing, erased)
             if record is not None:
                 record_id = f"state.{state.epoch}.{state.offset}.{workspace_id}"
                 self._writer.write(topics.WORKSPACE_STATE, workspace_id, record, "state", record_id, cause, more)

@@ -38,7 +38,9 @@ class Asked(BaseModel):
 class Forget(Asked):
     """Forgetting, perhaps with its history."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "ada", "why": "made by mistake"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"by": "ada", "why": "made by mistake", "erase": True}]})
+
+    erase: Annotated[bool, Field(description="Delete the archive's rows of it, too: there is no way back.")] = False
 
 
 class Named(Asked):
@@ -96,7 +98,8 @@ def add(app: FastAPI, site: Site) -> None:
 
     @app.post("/api/v1/workspaces/{workspace}/forget", summary="Forgets a workspace that has no containers", responses=_ANSWERS)
     async def forget(workspace: str, asked: Forget | None = None) -> Response:
-        return await _command(site, _one(site, workspace), "forget", asked or Forget())
+        asked = asked or Forget()
+        return await _command(site, _one(site, workspace), "forget", asked, {"erase": "1"} if asked.erase else {})
 
     @app.post("/api/v1/workspaces/{workspace}/mute", summary="Does not tell a workspace's alerts for a while", responses=_ANSWERS)
     async def mute(workspace: str, asked: Mute) -> Response:

@@ -51,7 +51,23 @@ def rename(workspace: str, name: str, why: str, as_json: bool) -> None:
 
 @click.command(epilog="Example: wst forget old-lab@laptop --why 'made by mistake'")
 @click.argument("workspace")
+@click.option("--erase", is_flag=True, help="Delete the archive's rows of it, too. There is no way back.")
+@click.option("--yes", is_flag=True, help="With --erase: do not ask.")
 @why_and_json
-def forget(workspace: str, why: str, as_json: bool) -> None:
-    """Forgets a workspace whose containers are gone; its history stays in the archive."""
-    tell(workspace, "forget", {"why": why}, "is forgotten", as_json=as_json)
+def forget(workspace: str, erase: bool, yes: bool, why: str, as_json: bool) -> None:
+    """Forgets a workspace whose containers are gone; its history stays in the archive, unless --erase is given."""
+    if erase and not yes:
+        _ask_first(workspace)
+    done = "is forgotten, its rows in the archive are being deleted" if erase else "is forgotten"
+    tell(workspace, "forget", {"why": why, **({"erase": True} if erase else {})}, done, as_json=as_json)
+
+
+def _ask_first(workspace: str) -> None:
+    from schemas.errors import Refused, SettingError
+    from schemas.wst import visible
+
+    if not click.get_text_stream("stdin").isatty():
+        raise SettingError("--erase deletes history for good, and nobody is there to confirm it", "add --yes")
+    click.echo(f"Deletes for good all that the archive knows of {visible(workspace)}: states, events, samples, usage, facts.", err=True)
+    if not click.confirm("Erase it?", err=True):
+        raise Refused("nothing was erased, and nothing forgotten")

@@ -35,6 +35,7 @@ def import_(path: Path, data: Path | None, without_states: bool) -> None:
         for name in files:
             table = name.split("/")[0]
             into.insert(client, address, table, carry.columns(client, address, table), found.content(name))
+        into.erase_again(client, address)
     finally:
         client.close()
         found.close()

@@ -71,7 +71,7 @@ def _run(settings: Settings, source: Source, since_ns: int, into: str | None, co
     from streams.replay.refold import Refold
 
     live = source.live() if compare else None
-    refold = Refold(live)
+    refold = Refold(live, source.begins())
     begun = time.perf_counter()
     written = _fold(settings, source, refold, into)
     seconds = time.perf_counter() - begun
@@ -97,6 +97,8 @@ def _fold(settings: Settings, source: Source, refold: Refold, into: str | None) 
         target.put(state, changes)
     for state in refold.states.values():
         target.put(state, ())
+    for name, (rest, at_ns) in refold.erased.items():
+        target.erase(name, rest, at_ns)
     target.close()
     return target.written
 

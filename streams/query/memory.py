@@ -11,6 +11,7 @@ from schemas.errors import Refused
 from streams.core.facts import Position
 from streams.query.archive import GRAINS, MAX_PAGE, Cursor, EventFilter, Page, Record
 from streams.query.carry import Bounds, Chunk
+from streams.sinks.block import ERASED
 from streams.sinks.clickhouse import Unfit
 from streams.sinks.rows import Block
 
@@ -41,7 +42,23 @@ _RULES: Final[Mapping[str, tuple[tuple[str, ...], Callable[[Mapping[str, Any]], 
     "usage_hourly_rows": _WINDOW,
     "usage_daily_rows": _WINDOW,
     "dead_letters_rows": (("topic", "origin_epoch", "origin_partition", "origin_offset", "stage", "id"), _earliest),
+    ERASED: (("workspace_id",), _position),
 }
+
+
+def _reached(table: str, row: Mapping[str, Any], erased: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a row belongs to what was erased of its workspace; the rules of `streams/sinks/erase.py`."""
+    key = row["key"].decode("utf-8", "replace") if table == "dead_letters_rows" else row["workspace_id"]
+    erasure = None if table == ERASED else erased.get(key)
+    if erasure is None:
+        return False
+    where, before_ns = (erasure["log_epoch"], erasure["log_offset"]), (erasure["at"] + 1) * 10**6
+    if table in ("docker_events_rows", "workspace_states_rows", "workspaces_rows"):
+        return bool((row["log_epoch"], row["log_offset"]) <= where)
+    if table == "workspace_changes_rows" and row["stream"] == "state":
+        return bool((row["cause_epoch"], row["cause_offset"]) <= where)
+    time = {"workspace_changes_rows": "at", "samples_rows": "read_at", "dead_letters_rows": "refused_at"}.get(table, "last_read_at")
+    return bool(row[time] < before_ns)
 
 
 class MemoryArchive:
@@ -65,6 +82,9 @@ class MemoryArchive:
                 key = tuple(row[name] for name in identity)
                 if key not in table or survives(row) >= survives(table[key]):
                     table[key] = row
+        if erased := {row["workspace_id"]: row for row in self.rows(ERASED)}:
+            for name, table in self.tables.items():
+                self.tables[name] = {key: row for key, row in table.items() if not _reached(name, row, erased)}
 
     def rows(self, table: str) -> list[Record]:
         """All rows of a table."""

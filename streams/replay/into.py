@@ -9,6 +9,7 @@ from typing import Final
 from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
+from schemas.requests import ERASE_HEADER
 from streams import migrate
 from streams.core import workspace
 from streams.core.changes import Change, to_record
@@ -54,6 +55,15 @@ class Into:
         for change in changes:
             event = codec(topics.WORKSPACE_CHANGES.subject).encode(to_record(change, self._topic))
             self._add(topics.WORKSPACE_CHANGES.name, arrived(topics.WORKSPACE_CHANGES.name, where, key, event, (), when_ms))
+
+    def erase(self, workspace_id: str, rest: bytes, at_ns: int) -> None:
+        """Deletes what was put of a workspace before it was erased."""
+        self._flush(topics.WORKSPACE_CHANGES.name)
+        cause = workspace.from_bytes(rest)
+        headers = ((CAUSE_HEADER, b"%d.%d.%d" % (cause.epoch, cause.partition, cause.offset)), (ERASE_HEADER, rest))
+        where = Position(cause.epoch, cause.partition, cause.offset)
+        name = topics.WORKSPACE_STATE.name
+        self._add(name, arrived(name, where, workspace_id.encode(), None, headers, at_ns // 1_000_000))
 
     def _add(self, topic: str, one: Arrived) -> None:
         self._waiting[topic].append(one)

@@ -10,7 +10,8 @@ from schemas import topics
 from schemas.codec import Undecodable, codec
 from streams.core import workspace
 from streams.core.changes import Change
-from streams.core.facts import Position, parse_fact
+from streams.core.commands import erased_by
+from streams.core.facts import COMMAND, Position, parse_fact
 from streams.core.invalid import InvalidMessage
 from streams.core.state import UNSEEN, WorkspaceState
 
@@ -51,12 +52,15 @@ class Refold:
 
     Attributes:
         live: what to compare with: of each workspace no fact beyond its own is folded; None: everything is.
+        states: what the facts follow, where that is not nothing; then what they made of it.
+        erased: by workspace, what was left of it and when, as its last `forget --erase` was folded.
         facts: how many were folded; refused: how many no fold takes; newer: how many lie beyond what is compared.
     """
 
     live: Mapping[str, Live] | None = None
     states: dict[str, WorkspaceState] = field(default_factory=dict)
     event_ids: dict[str, list[str]] = field(default_factory=dict)
+    erased: dict[str, tuple[bytes, int]] = field(default_factory=dict)
     facts: int = 0
     refused: int = 0
     newer: int = 0
@@ -81,6 +85,8 @@ class Refold:
                 state = states[name] = workspace.initial(name)
             self.facts += 1
             _, changes = fold(state, fact, position)
+            if fact.kind == COMMAND and erased_by(state, fact, changes):
+                self.erased[name] = workspace.to_bytes(state), fact.time_ns
             if changes:
                 self.event_ids.setdefault(name, []).extend([change.id for change in changes])
                 yield state, changes

@@ -18,9 +18,12 @@ from schemas.errors import Refused
 from schemas.journal import Journal
 from schemas.settings import Settings
 from schemas.topics import Topic
+from streams.core import workspace
 from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
+from streams.core.state import WorkspaceState
 from streams.replay.refold import Live, RawFact
+from streams.sinks.block import ERASED
 from streams.sinks.clickhouse import Address, connect, explained
 from streams.sinks.rows import arrived
 
@@ -49,6 +52,9 @@ class Source(Protocol):
 
     def event_ids(self, live: Mapping[str, Live]) -> Ids:
         """Ids of the events of each workspace's state, told from facts up to what `live` says; without a key: none are kept."""
+
+    def begins(self) -> dict[str, WorkspaceState]:
+        """What facts follow, of workspaces whose earlier facts were erased."""
 
     def facts(self) -> Iterator[RawFact]:
         """All facts, each workspace's in the order of the log."""
@@ -82,6 +88,10 @@ class LogSource:
                 if _counts(event, live):
                     told.setdefault(event["workspace_id"], {})[event["seq"]] = event["id"]
         return {name: list(ids.values()) for name, ids in told.items() if min(ids) == 1}
+
+    def begins(self) -> dict[str, WorkspaceState]:
+        """Nothing: the log is whole."""
+        return {}
 
     def facts(self) -> Iterator[RawFact]:
         """Facts as they came."""
@@ -163,6 +173,10 @@ class ArchiveSource:
             if known is not None and (epoch, offset) <= (known.until.epoch, known.until.offset):
                 told[name].append(event_id)
         return told
+
+    def begins(self) -> dict[str, WorkspaceState]:
+        """What the fold kept of workspaces when they were erased."""
+        return {str(name): workspace.from_bytes(rest) for name, rest in self._rows("workspace_id, rest", f"{ERASED} FINAL", "")}
 
     def facts(self) -> Iterator[RawFact]:
         """Facts by workspace, in the order of the log."""

@@ -14,6 +14,9 @@ from streams.core.invalid import InvalidMessage
 #: Header of a tombstone in `workspace.state`: position of the fact that forgot the workspace, `epoch.partition.offset`.
 CAUSE_HEADER: Final = "wst-cause"
 
+#: The table of workspaces whose rows are deleted, whenever they come (`erase.py`).
+ERASED: Final = "erased_rows"
+
 Columns = Sequence[Sequence[Any]]
 
 

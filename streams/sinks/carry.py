@@ -6,6 +6,7 @@ from clickhouse_connect.driver import Client
 
 from schemas.errors import Refused
 from streams.sinks.clickhouse import INSERT_SETTINGS, Address, explained
+from streams.sinks.erase import erase
 
 
 def check_migrations(exported: dict[str, str], here: dict[str, str]) -> None:
@@ -27,3 +28,13 @@ def insert(client: Client, address: Address, table: str, columns: list[str], con
     """
     with explained(address):
         client.raw_insert(f"`{address.database}`.{table}", columns, content, settings=dict(INSERT_SETTINGS), fmt="Parquet")
+
+
+def erase_again(client: Client, address: Address) -> None:
+    """Deletes what an export brought back of workspaces that were erased since.
+
+    Raises:
+        WstError: ClickHouse refuses it, or is out of reach.
+    """
+    with explained(address):
+        erase(client, address.database)

@@ -21,6 +21,7 @@ from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, NotSupportedError, ProgrammingError
 
 from schemas.errors import SettingError, Unreachable, WstError
+from streams.sinks.erase import erase_again
 from streams.sinks.rows import Block
 
 # The client logs each failure that it also raises; ours says it once, in words.
@@ -161,7 +162,7 @@ class ClickHouseSink:
         self.seconds = 0.0
 
     async def write(self, blocks: Sequence[Block]) -> None:
-        """Inserts blocks, one insert per table.
+        """Inserts blocks, one insert per table, and deletes what belongs to an erased workspace.
 
         Raises:
             Busy: it may work later; the blocks may be in, wholly or in part, and have to be written again.
@@ -178,6 +179,9 @@ class ClickHouseSink:
             with explained(self._address):
                 self._insert(self._client, block)
             self.rows += block.rows
+        if blocks:
+            with explained(self._address):
+                erase_again(self._client, self._address.database, blocks)
         self.seconds += time.perf_counter() - started
 
     def _insert(self, client: Client, block: Block) -> None:

@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from schemas import topics
 from schemas.codec import codec, plain
+from schemas.requests import ERASE_HEADER
 from streams.core.facts import Position
 from streams.keys import check_key
-from streams.sinks.block import CAUSE_HEADER, LOG, Arrived, Block, Table, columns_of, forgotten_by
+from streams.sinks.block import CAUSE_HEADER, ERASED, LOG, Arrived, Block, Table, columns_of, forgotten_by
 from streams.sinks.usage_rows import check_usage, usage
 
 __all__ = ["CAUSE_HEADER", "TOPICS", "Arrived", "Block", "arrived", "blocks"]
@@ -81,15 +82,28 @@ _STATE_COLUMNS: Final = columns_of(
 _STATES: Final = Table("workspace_states_rows", _STATE_COLUMNS)
 
 
+_ERASED: Final = Table(ERASED, columns_of("workspace_id", "rest", *LOG, at="at_ms"))
+
+
 def states(records: Sequence[Arrived]) -> list[Block]:
     """Rows of `workspace.state`: each for the history, and each for the latest, where the highest position wins."""
-    history = _STATES.block(map(_state, records))
-    return [*history, *(Block("workspaces_rows", block.names, block.columns) for block in history)]
+    erased = _ERASED.block(map(_erasure, (one for one in records if ERASE_HEADER in one.headers)))
+    history = _STATES.block(map(_state, (one for one in records if ERASE_HEADER not in one.headers)))
+    return [*erased, *history, *(Block("workspaces_rows", block.names, block.columns) for block in history)]
+
+
+def _erasure(one: Arrived) -> dict[str, Any]:
+    told = {"workspace_id": _key_text(one), "rest": one.headers[ERASE_HEADER], "at_ms": one.timestamp_ms}
+    return told | dict(zip(LOG, one.folded, strict=True))
+
+
+def _key_text(one: Arrived) -> str:
+    return (one.key or b"").decode("utf-8", "replace")
 
 
 def _state(one: Arrived) -> dict[str, Any]:
     # Of a tombstone only its own timestamp says when.
-    told_ns = {"workspace_id": (one.key or b"").decode("utf-8", "replace"), "last_updated_ns": one.timestamp_ms * 10**6}
+    told_ns = {"workspace_id": _key_text(one), "last_updated_ns": one.timestamp_ms * 10**6}
     record = one.record or {**_FORGOTTEN, **told_ns}
     containers = record["containers"]
     nested: dict[str, Any] = {f"containers.{name}": [c[name] or "" for c in containers] for name in _CONTAINER_TEXTS}

@@ -67,7 +67,13 @@ def test_archived_started_again_and_forgotten_as_asked_and_the_same_after_a_rest
         wst("rename", "shop", "Web shop", settings=environment)
         engine.docker("rm", "-f", "web")
         wait_for(environment, "nothing of it is left", total=0)
-        assert wst("forget", "Web shop", settings=environment) == "shop@laptop is forgotten\n"
+        count = "SELECT count() AS n FROM workspace_changes WHERE workspace_id = 'shop@laptop'"
+        assert json.loads(wst("query", count, "--format", "json", settings=environment))["data"] != [{"n": 0}]
+        erased = wst("forget", "Web shop", "--erase", "--yes", settings=environment)
+        assert erased == "shop@laptop is forgotten, its rows in the archive are being deleted\n"
+        wait_until(
+            lambda: json.loads(wst("query", count, "--format", "json", settings=environment))["data"] == [{"n": 0}], "it is erased", 30
+        )
         up.restart()
         wait_until(lambda: "no workspaces yet" in wst("status", settings=environment, check=False), "forgotten after a restart", 60)
         assert json.loads(wst("engines", "--json", settings=environment))[0]["sync_interval_seconds"] == 2

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from click.testing import CliRunner
 
 from schemas.codec import codec
 from schemas.publish import make_record
@@ -22,6 +23,7 @@ from streams.api.desk import Desk
 from streams.api.guard import Guard
 from streams.api.live import Live
 from streams.api.site import Site
+from streams.cli.commands import forget
 from streams.query.memory import MemoryArchive
 from tests.core_state.makers import event
 from tests.face.api_parts import LOCAL, Served, make_live, served
@@ -114,6 +116,15 @@ async def test_registered_renamed_muted_and_forgotten_before_anything_else_happe
         assert live.states.get("lab-7@laptop") is None
 
 
+async def test_forget_says_in_the_log_whether_the_archives_rows_go_too() -> None:
+    async with api() as (asking, log, _):
+        for body, arguments in (({"erase": True, "by": "ada"}, {"erase": "1"}), ({"erase": False}, {}), (None, {})):
+            await asking.post("/api/v1/workspaces/lab@laptop/register")
+            assert (await asking.post("/api/v1/workspaces/lab@laptop/forget", json=body)).json()["workspace"] is None
+            assert facts_in(log)[-1]["command"]["arguments"] == arguments
+        assert (await asking.post("/api/v1/workspaces/lab@laptop/forget", json={"erase": "perhaps"})).status_code == 422
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "status", "said"),
     [
@@ -191,6 +202,13 @@ def test_the_command_line_says_what_a_workspace_is_now_and_ends_with_1_where_it_
     assert answer["workspace"]["status"] == "inactive"
     assert wst("forget", "lab@laptop", WST_API=commanding.url).stdout == "lab@laptop is forgotten\n"
     assert wst("restore", "lab@laptop", WST_API=commanding.url).returncode == 1
+    wst("register", "lab@laptop", WST_API=commanding.url)
+    unasked = wst("forget", "lab@laptop", "--erase", WST_API=commanding.url)
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert "nobody is there to confirm it: add --yes" in unasked.stderr
+    assert json.loads(wst("status", "lab@laptop", "--json", WST_API=commanding.url).stdout)
+    erased = wst("forget", "lab@laptop", "--erase", "--yes", WST_API=commanding.url)
+    assert erased.stdout == "lab@laptop is forgotten, its rows in the archive are being deleted\n"
     assert wst("set", "sync-interval", "soon", WST_API=commanding.url).returncode == 2
     assert wst("mute", "lab@laptop", "--for", "1h", WST_API="http://127.0.0.1:9").returncode == 3
 
@@ -203,3 +221,14 @@ def test_the_kept_token_is_printed_with_its_link_and_used_towards_this_machine_o
     with served(guard=replace(LOCAL, token=first["token"])) as there:
         assert wst("status", WST_API=there.url, WST_DATA_DIR=str(tmp_path)).returncode == 0
         assert wst("status", WST_API=there.url, WST_DATA_DIR=str(tmp_path / "other")).returncode == 1
+
+
+@pytest.mark.parametrize(("answer", "asked", "code"), [("y\n", 1, 0), ("n\n", 0, 1), ("", 0, 1)])
+def test_on_a_terminal_erasing_asks_first_and_only_yes_is_yes(monkeypatch: pytest.MonkeyPatch, answer: str, asked: int, code: int) -> None:
+    sent: list[dict[str, object]] = []
+    monkeypatch.setattr("streams.cli.commands.tell", lambda workspace, name, body, done, as_json: sent.append(body))
+    monkeypatch.setattr("click.testing._NamedTextIOWrapper.isatty", lambda stream: True, raising=False)
+    ran = CliRunner().invoke(forget, [f"lab{HOSTILE}", "--erase"], input=answer)
+    assert "\x1b" not in ran.output
+    assert "Erase it? [y/N]" in ran.output
+    assert (sent, ran.exit_code) == ([{"why": "", "erase": True}] * asked, code)

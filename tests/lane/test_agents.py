@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +11,12 @@ import pytest
 from schemas import topics
 from schemas.codec import codec
 from schemas.publish import Record, make_record
+from schemas.requests import ERASE_HEADER
 from schemas.topics import Topic
 from streams.agents import StateAgent, UsageAgent, Writer
+from streams.core import workspace
 from streams.core.facts import Position
+from streams.core.state import UNSEEN
 from streams.dead_letters import Cap, DeadLetters, TooManyDeadLetters
 from streams.engine_rows import EngineRow
 from streams.lane import Input
@@ -121,6 +125,51 @@ def test_a_forgotten_workspace_leaves_a_tombstone_that_names_its_fact() -> None:
     assert last.value is None
     assert dict(last.headers)["wst-cause"] == b"3.0.2"
     assert desk.view.get(makers.WORKSPACE) is None
+
+
+ERASING = makers.command("forget", 2, erase="1")
+
+
+def tombstones(desk: Desk) -> list[tuple[bytes, bytes | None]]:
+    """Cause of each, and what it says of erasing."""
+    headers = [dict(record.headers) for record in desk.sent if record.value is None]
+    return [(one["wst-cause"], one.get(ERASE_HEADER)) for one in headers]
+
+
+@pytest.mark.parametrize("sizes", [[1, 1, 1, 1], [4], [3, 1], [2, 2]])
+def test_an_erasing_forget_is_told_with_its_own_fact_however_the_log_was_sliced_and_whatever_follows(sizes: list[int]) -> None:
+    facts = [makers.event("create", 0), makers.event("destroy", 1), ERASING, makers.command("register", 3, name="again")]
+    desk, rest = Desk(), iter(enumerate(facts))
+    for size in sizes:
+        for offset, fact in itertools.islice(rest, size):
+            desk.state.fold(fact_input(fact, offset))
+        desk.state.finish()
+    [(cause, kept)] = tombstones(desk)
+    assert cause == b"3.0.2"
+    assert kept is not None
+    blank = workspace.from_bytes(kept)
+    assert (blank.offset, blank.status, blank.containers) == (2, UNSEEN, {})
+    assert blank.seq > 1
+    assert desk.sent[-1].value is not None
+    assert desk.of(topics.WORKSPACE_STATE)[-1]["workspace_name"] == "again"
+
+
+def test_a_forget_that_does_not_say_so_or_is_refused_or_repeated_erases_nothing() -> None:
+    desk = Desk()
+    lives = makers.event("create", 0)
+    facts = [lives, ERASING | {"id": "00000000000000aa"}, makers.event("destroy", 3), makers.command("forget", 4)]
+    facts += [makers.command("forget", 5, erase="1"), makers.command("register", 6), makers.command("forget", 7, erase="yes")]
+    for offset, fact in enumerate(facts):
+        desk.state.fold(fact_input(fact, offset))
+        desk.state.finish()
+    assert [kept for _, kept in tombstones(desk)] == [None, None]
+    for offset, fact in enumerate([makers.command("register", 8), erasing := makers.command("forget", 9, erase="1")], 10):
+        desk.state.fold(fact_input(fact, offset))
+        desk.state.finish()
+    desk.state.fold(fact_input(makers.command("register", 10), 12))
+    desk.state.fold(fact_input(erasing, 13))
+    desk.state.finish()
+    assert [cause for cause, kept in tombstones(desk) if kept is not None] == [b"3.0.11"]
 
 
 def test_a_fact_of_a_workspace_nobody_knows_publishes_no_tombstone() -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from schemas import topics
 from schemas.codec import Undecodable, codec
+from schemas.requests import ERASE_HEADER
 from streams.core import samples
 from streams.core.invalid import InvalidMessage
 from streams.sinks.rows import TOPICS, Block, arrived, blocks
@@ -82,7 +83,10 @@ def test_each_table_gets_exactly_its_columns(chdb_archive: Real) -> None:
         (topics.WORKSPACE_USAGE, records.usage(windows=[records.window(), records.window(grain="day")])),
         (topics.DEAD_LETTERS, records.dead_letter()),
     ]
-    filled = {block.table: set(block.names) for topic, record in everything for block in rows_of(topic, arrive(topic, record, position(1)))}
+    made = [block for topic, record in everything for block in rows_of(topic, arrive(topic, record, position(1)))]
+    erasing = arrive(topics.WORKSPACE_STATE, None, position(1), "gone", (*records.forgotten_by(position(2)), (ERASE_HEADER, b"{}")))
+    made += rows_of(topics.WORKSPACE_STATE, erasing)
+    filled = {block.table: set(block.names) for block in made}
     there: dict[str, set[str]] = {}
     stored = "SELECT table, name FROM system.columns WHERE database = {d:String} AND default_kind = '' AND table LIKE '%_rows'"
     for table, name in chdb_archive.rows(stored, d=chdb_archive.address.database):

@@ -14,6 +14,7 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
 from schemas.journal import Journal
+from schemas.requests import ERASE_HEADER
 from streams.agents import StateAgent, Writer
 from streams.core import workspace
 from streams.core.facts import Position
@@ -22,12 +23,14 @@ from streams.lane import Input
 from streams.replay.into import Into
 from streams.replay.refold import Difference, Live, RawFact, Refold
 from streams.replay.sources import ArchiveSource
+from streams.sinks.block import Block
 from streams.sinks.clickhouse import Address
 from streams.topology import workspaces_table
 from tests.core_state.makers import Record, command, event
 from tests.core_state.test_properties import LOGS
 from tests.e2e.parts import wst
 from tests.sinks.archives import Real
+from tests.sinks.records import arrive, forgotten_by, rows_of
 from tests.time.log import Log, of, slices
 
 PREFIX = "wst."
@@ -174,6 +177,60 @@ async def test_the_archive_replays_to_the_same_states_and_ids(chdb_archive: Real
         name: workspace.canonical(state) for name, state in log.states.items()
     }
     source.close()
+
+
+ERASING = command("forget", 2, erase="1")
+
+
+def erased_and_back() -> Log:
+    log = Log()
+    for part in ([event("start", 0), event("destroy", 1)], [ERASING], [event("start", 3, "db"), command("rename", 4, name="again")]):
+        log.slice(part)
+    return log
+
+
+def erasure(log: Log) -> list[Block]:
+    """What the sink makes of the tombstone."""
+    again = Refold()
+    again.run(raw(log)[:3])
+    ((name, (rest, _)),) = again.erased.items()
+    cause = workspace.from_bytes(rest)
+    headers = (*forgotten_by(Position(cause.epoch, cause.partition, cause.offset)), (ERASE_HEADER, rest))
+    return rows_of(topics.WORKSPACE_STATE, arrive(topics.WORKSPACE_STATE, None, Position(1, 0, 99), name, headers))
+
+
+async def test_the_archive_replays_what_came_after_an_erasure_as_the_running_system_has_it(chdb_archive: Real) -> None:
+    log = erased_and_back()
+    await chdb_archive.write([*log.rows(), *erasure(log)])
+    source = ArchiveSource(chdb_archive.address)
+    live = source.live()
+    again = Refold(live, source.begins())
+    again.run(source.facts())
+    assert again.facts == 2
+    assert list(again.differences(source.event_ids(live))) == []
+    assert {name: workspace.canonical(state) for name, state in again.states.items()} == {
+        name: workspace.canonical(state) for name, state in log.states.items()
+    }
+    source.close()
+
+
+def test_a_replay_of_the_log_erases_in_the_database_it_writes_too(chdb_archive: Real, unique: str) -> None:
+    log = erased_and_back()
+    address = Address(chdb_archive.address.url, f"again_{unique}")
+    target = Into(address, "wst.docker.events")
+    again = Refold()
+    for state, changes in again.take(raw(log)):
+        target.put(state, changes)
+    for name, (rest, at_ns) in again.erased.items():
+        target.erase(name, rest, at_ns)
+    target.close()
+    try:
+        offsets = chdb_archive.client.query(f"SELECT DISTINCT cause_offset FROM `{address.database}`.workspace_changes").result_rows
+        assert min(offset for (offset,) in offsets) > log.facts[2][1].offset
+        names = chdb_archive.client.query(f"SELECT DISTINCT name FROM `{address.database}`.workspaces").result_rows
+        assert len(names) == 1
+    finally:
+        chdb_archive.client.command(f"DROP DATABASE `{address.database}`")
 
 
 def test_into_a_new_database_go_every_state_that_told_something_and_every_event(chdb_archive: Real, unique: str) -> None:
