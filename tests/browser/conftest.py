@@ -1,4 +1,4 @@
-"""One browser for the session, a new page for each test, and where its pictures go."""
+"""One browser for a file, a new page for each test, and where its pictures go."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.platform.browser import chromium
 from tests.platform.process import CACHE, ROOT
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # no longer: Playwright's loop runs in this thread, where later tests want loops of their own
 def browser() -> Iterator[Browser]:
     """A browser without a screen."""
     with chromium() as found:

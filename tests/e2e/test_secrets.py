@@ -72,6 +72,8 @@ def test_a_secret_is_in_no_topic_row_log_page_or_recording(engine: DockerEngine,
             "its health check was heard",
             30,
         )
+        counted = ("query", "SELECT count() AS n FROM docker_events WHERE action = 'exec_create'", "--json")
+        wait_until(lambda: int(json.loads(wst(*counted, settings=settings))[0]["n"]) > 0, "the archive has the exec", 60)
         said += [
             recorder.communicate(timeout=60)[0],
             wst("status", "--json", settings=settings),

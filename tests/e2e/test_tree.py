@@ -110,12 +110,12 @@ def test_killed_whole_in_the_middle_of_activity_and_started_again_nothing_is_mis
 def test_a_duration_ends_by_itself_with_0_and_leaves_no_process(engine: DockerEngine, settings: dict[str, str]) -> None:
     engine.run("alone", "sleep", "1000", options=("--label", "com.docker.compose.project=solo"))
     done = subprocess.run(
-        [sys.executable, "-m", "schemas.wst", "up", "--port", settings["WST_API_PORT"], "--duration", "12"],
+        [sys.executable, "-m", "schemas.wst", "up", "--port", settings["WST_API_PORT"], "--duration", "30"],
         env=clean_environment(settings),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=90,
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout

@@ -46,6 +46,7 @@ def test_a_state_has_the_shape_of_the_interface() -> None:
         "stale": False,
         "ephemeral": False,
         "idle_since": None,
+        "muted_until": None,
         "seq": 42,
         "last_updated": AT,
         "last_sync": AT,

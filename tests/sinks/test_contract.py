@@ -15,6 +15,7 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused
 from streams.core import samples
+from streams.core.histogram import Histogram
 from streams.query.archive import Archive, Cursor, EventFilter
 from streams.query.memory import MemoryArchive
 from streams.sinks.consumer import Sink
@@ -190,8 +191,10 @@ async def test_samples_are_exact_and_the_earliest_tick_of_a_repeated_one_wins(pa
 async def test_windows_are_those_of_the_workspace_with_the_most_samples(pair: Pair) -> None:
     hour_ms = 3_600_000
     start = T0_NS // 10**6
+    histogram = Histogram()
+    histogram.add_all((0, 1_000, 250_000))
     written = [
-        records.window(start, sample_count=5, cpu_core_ns=5, sketches={"cpu": b"\x00\xff"}),
+        records.window(start, sample_count=5, cpu_core_ns=5, histograms={"cpu_millipercent": histogram.to_bytes()}),
         records.window(start, sample_count=4, cpu_core_ns=4),
         records.window(start, sample_count=9, container_id="c1"),
         records.window(start + hour_ms, sample_count=1, final=True),
@@ -204,7 +207,7 @@ async def test_windows_are_those_of_the_workspace_with_the_most_samples(pair: Pa
         (start, 5, False, 5),
         (start + hour_ms, 1, True, 0),
     ]
-    assert hours[0]["sketches"] == {"cpu": b"\x00\xff"}
+    assert hours[0]["sketches"] == {"cpu_millipercent": histogram.to_clickhouse()}
     assert len(await pair.archive.windows("shop@laptop", "hour", T0_NS + 1, T0_NS + 2 * hour_ms * 10**6)) == 1
     assert [row["sample_count"] for row in await pair.archive.windows("shop@laptop", "day", 0, 2**62)] == [70]
     with pytest.raises(Refused, match="week"):
