@@ -45,8 +45,8 @@ _METRICS: Final[Json] = {
 }  # fmt: skip
 _STATE: Final[Json] = {
     "workspace_id": "shop@laptop", "name": "shop", "status": "active", "condition": "ok", "running": 1, "total": 1, "status_since": _AT,
-    "reason": "shop-web-1 runs",
-    "stale": False, "ephemeral": False, "idle_since": None, "muted_until": None, "seq": 42, "last_updated": _AT, "last_sync": _AT, "sync_attempts": 0,
+    "reason": "shop-web-1 runs", "stale": False, "ephemeral": False, "idle_since": None, "muted_until": None,
+    "seq": 42, "last_updated": _AT, "last_sync": _AT, "sync_attempts": 0,
     "last_error": None, "labels": {"team": "core"}, "container_id": "4f2a…", "container_state": "running", "containers": [_CONTAINER],
     "metrics": _METRICS | {"last_activity": _AT, "error_count": 0, "last_error_time": None},
 }  # fmt: skip
