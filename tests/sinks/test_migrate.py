@@ -139,7 +139,7 @@ def test_printed_it_is_the_whole_script_for_a_cluster_and_runs_on_an_empty_serve
     assert len(creations) > 18
     assert all(" ON CLUSTER `prod`" in rest for rest in creations)
     engines = re.findall(r"^(?:\) )?ENGINE = (\w+)", printed, re.MULTILINE)
-    assert len(engines) == 11
+    assert len(engines) == 12
     assert set(engines) == {"ReplicatedReplacingMergeTree", "ReplicatedAggregatingMergeTree"}
     assert "${" not in printed
     address = Address(embedded_url(), unique)
