@@ -68,12 +68,10 @@ def test_archived_started_again_and_forgotten_as_asked_and_the_same_after_a_rest
         engine.docker("rm", "-f", "web")
         wait_for(environment, "nothing of it is left", total=0)
         count = "SELECT count() AS n FROM workspace_changes WHERE workspace_id = 'shop@laptop'"
-        assert json.loads(wst("query", count, "--format", "json", settings=environment))["data"] != [{"n": 0}]
+        assert json.loads(wst("query", count, "--format", "json", settings=environment)) != [{"n": 0}]
         erased = wst("forget", "Web shop", "--erase", "--yes", settings=environment)
         assert erased == "shop@laptop is forgotten, its rows in the archive are being deleted\n"
-        wait_until(
-            lambda: json.loads(wst("query", count, "--format", "json", settings=environment))["data"] == [{"n": 0}], "it is erased", 30
-        )
+        wait_until(lambda: json.loads(wst("query", count, "--format", "json", settings=environment)) == [{"n": 0}], "it is erased", 30)
         up.restart()
         wait_until(lambda: "no workspaces yet" in wst("status", settings=environment, check=False), "forgotten after a restart", 60)
         assert json.loads(wst("engines", "--json", settings=environment))[0]["sync_interval_seconds"] == 2
