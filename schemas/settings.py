@@ -37,6 +37,9 @@ NOT_SETTINGS: Final = frozenset(
 )
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)?")
+_DAY_S: Final = 86_400.0
+#: ClickHouse counts until when a row is kept in 32 bits, which end in 2106.
+_KEPT_S: Final = 18_250 * _DAY_S
 _UNIT_S: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -65,6 +68,7 @@ def _off(value: object) -> object:
 
 
 Seconds = Annotated[float, BeforeValidator(_duration)]
+Kept = Annotated[float | None, BeforeValidator(_off)]
 Words = Annotated[list[str], NoDecode, BeforeValidator(_words)]
 
 
@@ -97,6 +101,12 @@ class Settings(BaseSettings):
     )
     clickhouse_database: str = Field("wst", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,60}$", description="database of the archive")
     clickhouse_cluster: str | None = Field(None, pattern=r"^[A-Za-z0-9_.-]{1,60}$", description="cluster for ON CLUSTER statements")
+
+    keep_samples: Kept = Field(30 * _DAY_S, ge=_DAY_S, le=_KEPT_S, description="the archive keeps samples so long; off: for ever")
+    keep_hourly: Kept = Field(397 * _DAY_S, ge=_DAY_S, le=_KEPT_S, description="the archive keeps hourly windows so long; off: for ever")
+    keep_daily: Kept = Field(None, ge=_DAY_S, le=_KEPT_S, description="the archive keeps daily windows so long; off: for ever")
+    keep_events: Kept = Field(None, ge=_DAY_S, le=_KEPT_S, description="the archive keeps facts and events so long; off: for ever")
+    keep_dead_letters: Kept = Field(30 * _DAY_S, ge=_DAY_S, le=_KEPT_S, description="the archive keeps dead letters so long; off: for ever")
 
     data_dir: Path = Field(default_factory=_data_home, description="journals, checkpoints, archive, ids of engines")
     engines: Words = Field(default_factory=list, description="Docker Engines by URL or name=URL; none: the Docker client's active context")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from string import Template
@@ -19,8 +19,10 @@ from clickhouse_connect.driver import Client
 
 from schemas.errors import Refused, SettingError
 from schemas.settings import Settings, load_settings
+from streams import retention
 from streams.core.histogram import Histogram
 from streams.core.windows import METRICS
+from streams.retention import Rule
 from streams.sinks.clickhouse import Address, connect, explained
 
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -103,7 +105,7 @@ def migrations() -> list[Migration]:
     return sorted((Migration(int(match[1]), entry.name, entry.read_text("utf-8")) for match, entry in found), key=lambda m: m.number)
 
 
-def script(database: str, cluster: str | None) -> str:
+def script(database: str, cluster: str | None, keep: Sequence[Rule] = ()) -> str:
     """Everything `apply` would run on an empty server, for people to read or to run themselves."""
     plan = migrations()
     statements = [(m, m.statements(database, cluster)) for m in plan]
@@ -111,7 +113,9 @@ def script(database: str, cluster: str | None) -> str:
     parts = [f"-- {m.name}\n" + "".join(f"{statement};\n\n" for statement in lines) for m, lines in statements]
     values = ",\n    ".join(f"({m.number}, '{m.name}', '{m.checksum}')" for m in plan)
     record = f"INSERT INTO `{database}`.wst_migrations (number, name, checksum) VALUES\n    {values};\n"
-    return "".join(parts) + f"-- what was applied\n{ledger};\n\n{record}"
+    kept = "".join(f"{statement};\n\n" for statement in retention.script(keep, database, cluster))
+    kept = f"-- how long rows are kept\n{kept}" if kept else ""
+    return "".join(parts) + kept + f"-- what was applied\n{ledger};\n\n{record}"
 
 
 def apply(address: Address, client: Client, cluster: str | None = None, plan: list[Migration] | None = None) -> list[str]:
@@ -184,13 +188,18 @@ def address_of(settings: Settings) -> Address:
 def migrate(show: bool) -> None:
     """Brings the archive in ClickHouse to this version."""
     settings = load_settings()
+    keep = retention.rules(settings)
     if show:
-        click.echo(script(settings.clickhouse_database, settings.clickhouse_cluster), nl=False)
+        click.echo(script(settings.clickhouse_database, settings.clickhouse_cluster, keep), nl=False)
         return
     address = address_of(settings)
     client = connect(address)
     try:
         done = apply(address, client, settings.clickhouse_cluster)
+        changed = retention.apply(address, client, keep, settings.clickhouse_cluster)
     finally:
         client.close()
-    click.echo(f"applied {', '.join(done)}" if done else f"database {address.database} at {address.shown} is up to date")
+    for line in changed:
+        click.echo(line)
+    if done or not changed:
+        click.echo(f"applied {', '.join(done)}" if done else f"database {address.database} at {address.shown} is up to date")

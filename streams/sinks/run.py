@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 from schemas.alive import say_alive
 from schemas.errors import Unreachable
 from schemas.settings import Settings
-from streams import migrate
+from streams import migrate, retention
 from streams.sinks.clickhouse import ClickHouseSink, connect
 from streams.sinks.consumer import Policy, SinkConsumer
 from streams.sinks.letters import letters
@@ -64,6 +64,7 @@ def _prepare(settings: Settings) -> None:
             migrate.require(address, client)
         else:
             migrate.apply(address, client)
+            retention.apply(address, client, retention.rules(settings))
     finally:
         client.close()
 
