@@ -28,7 +28,7 @@ def ttl_of(real: Real, table: str) -> str:
     ((engine,),) = real.rows(
         "SELECT engine_full FROM system.tables WHERE database = {d:String} AND name = {t:String}", d=real.address.database, t=table
     )
-    return engine.partition(" TTL ")[2].partition(" SETTINGS ")[0]
+    return str(engine).partition(" TTL ")[2].partition(" SETTINGS ")[0]
 
 
 async def write_samples(real: Real, *days_ago: int) -> None:
