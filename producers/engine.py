@@ -15,7 +15,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Final, Protocol, TypeVar
+from typing import Any, Final, Protocol, TypeVar
 from urllib.parse import quote
 
 import docker
@@ -80,6 +80,24 @@ class Engine(Protocol):
         """Lets go of all connections."""
 
 
+class _Api(docker.APIClient):
+    """The SDK's API client, for which an engine's certificate authority wins over the environment's.
+
+    REQUESTS_CA_BUNDLE and its like are for the web's servers, and requests prefers them to the `verify` of a session:
+    https://github.com/psf/requests/issues/3829
+    """
+
+    def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
+        return super().merge_environment_settings(url, proxies, stream, self.verify if verify is None else verify, cert)
+
+
+class _Client(docker.DockerClient):
+    """The SDK's client, over that."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.api = _Api(*args, **kwargs)
+
+
 class DockerEngine:
     """A Docker Engine, or what speaks its API.
 
@@ -98,7 +116,7 @@ class DockerEngine:
         environment = dict(os.environ) | ({"DOCKER_HOST": url} if url else {})
         self.url = masked_url(url or environment.get("DOCKER_HOST") or "the Docker client's active context")
         try:
-            self._api = docker.from_env(environment=environment, timeout=math.ceil(timeout_s), use_ssh_client=True).api
+            self._api = _Client.from_env(environment=environment, timeout=math.ceil(timeout_s), use_ssh_client=True).api
             self._major = _major(self._call(lambda: self._api.version(api_version=False), dict).get("Version"))
         except (EngineError, *_FAILED, *_NO_JSON, TypeError) as error:
             raise unreachable(self.url, error) from error
