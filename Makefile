@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 ARGS ?=
 # Most tests wait for servers more than they compute: more of them at once than there are cores.
 JOBS ?= 3
+IN_PARALLEL = $(if $(filter-out 1,$(JOBS)),--numprocesses=$(JOBS) --dist=loadgroup --no-loadscope-reorder)
 
-.PHONY: help up test ci lint format types imports compat compiled bench dist lock platform engine26 clean
+.PHONY: help up test ci lint format types imports compat compiled bench faults fuzz audit walk dist lock platform engine26 clean
 
 help: ## this list
 	@grep -E '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /\1\t/' | expand -t 12
@@ -19,7 +20,7 @@ up: $(VENV)/run.stamp ## install what is missing and run everything: make up ARG
 	@$(BIN)/wst up $(ARGS)
 
 test: $(VENV)/dev.stamp ## run every test that can run here: make test ARGS="-m kafka"; JOBS=1: one after the other
-	@$(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),--numprocesses=$(JOBS) --dist=loadgroup --no-loadscope-reorder) $(ARGS)
+	@$(BIN)/python -m pytest $(IN_PARALLEL) $(ARGS)
 
 ci: lint types imports compat test compiled ## what CI runs
 
@@ -41,17 +42,29 @@ compat: $(VENV)/dev.stamp ## every schema version against every other
 # Behind `test` in CI: most tests run on what everybody has, plain Python, and those of the translated modules on both.
 compiled: $(VENV)/dev.stamp ## the hot modules as machine code where there is a C compiler, and their tests on it
 	@$(BIN)/python -m schemas.compile $(if $(CI),--required)
-	@$(BIN)/python -m pytest -q tests/core_usage tests/schemas/test_tick_decoder.py tests/schemas/test_usage_encoder.py tests/lane/test_agents.py
+	@$(BIN)/python -m pytest -q $(IN_PARALLEL) tests/core_usage tests/columns tests/core_state tests/time/test_replay.py tests/schemas/test_tick_decoder.py tests/schemas/test_usage_decoder.py tests/schemas/test_usage_encoder.py tests/lane/test_agents.py
 
 bench: $(VENV)/dev.stamp ## the long measurements: make bench ARGS=codec runs one
 	@for name in $(if $(ARGS),$(ARGS),$(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/*.py))))); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
+faults: $(VENV)/dev.stamp ## kill, pause and break everything, then compare: make faults ARGS="--seed 1 --minutes 20"
+	@$(BIN)/python -m tests.faults.campaign $(if $(ARGS),$(ARGS),--seed 1 --minutes 20)
+
+fuzz: $(VENV)/dev.stamp ## ten million broken inputs for every decoder and parser: make fuzz ARGS="--inputs 100000 --seed 2"
+	@$(BIN)/python -m tests.fuzz.campaign $(ARGS)
+
+audit: ## known vulnerabilities of the locked dependencies
+	@PYTHON=$(PYTHON) .ci/audit
+
+walk: $(VENV)/dev.stamp ## a long random walk over a real engine with parts killed, as root: make walk ARGS="--seed 2"
+	@$(BIN)/python -m tests.e2e.campaign_walk $(ARGS)
+
 dist: $(VENV)/dev.stamp ## wheel and sdist, in dist/
 	@$(BIN)/python -m build
 
 platform: $(VENV)/dev.stamp ## fetch the real parts tests run against, as root: Kafka's jars, Docker 26, Compose, a base image
-	@for part in platform.kafka platform.engine26 compose.tools compose.image; do $(BIN)/python -m tests.$$part; done
+	@for part in platform.kafka platform.registry platform.engine26 compose.tools compose.image; do $(BIN)/python -m tests.$$part; done
 
 engine26: $(VENV)/dev.stamp ## Debian 13 with Docker 26 in a folder, as root
 	@$(BIN)/python -m tests.platform.engine26

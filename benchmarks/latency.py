@@ -32,9 +32,9 @@ CONTAINERS = 10
 
 
 @contextmanager
-def embedded(engine: DockerEngine, data: str) -> Iterator[dict[str, str]]:
+def embedded(engine: DockerEngine, data: str, **more: str) -> Iterator[dict[str, str]]:
     """`wst up` on an engine; yields where its broker is."""
-    settings = _settings(engine, data)
+    settings = _settings(engine, data) | more
     with Part(("up", "--port", settings["WST_API_PORT"]), settings):
         wait_until(lambda: "first" in wst("status", settings=settings, check=False), "the tree tracks", 60)
         health = httpx.get(f"{settings['WST_API']}/healthz", trust_env=False).raise_for_status().json()
@@ -42,10 +42,10 @@ def embedded(engine: DockerEngine, data: str) -> Iterator[dict[str, str]]:
 
 
 @contextmanager
-def kafka(engine: DockerEngine, data: str) -> Iterator[dict[str, str]]:
+def kafka(engine: DockerEngine, data: str, **more: str) -> Iterator[dict[str, str]]:
     """Producer and state worker on a real broker."""
     with KafkaBroker() as broker:
-        settings = _settings(engine, data) | {"WST_BROKERS": broker.bootstrap, "WST_TOPIC_PREFIX": f"bench-{uuid.uuid4().hex[:6]}."}
+        settings = _settings(engine, data) | more | {"WST_BROKERS": broker.bootstrap, "WST_TOPIC_PREFIX": f"bench-{uuid.uuid4().hex[:6]}."}
         wst("topics", "apply", settings=settings)
         with Part(("worker", "state"), settings), Part(("producer",), settings):
             yield settings

@@ -20,7 +20,7 @@ from collections.abc import Awaitable, Callable
 from clickhouse_connect.driver import Client
 
 from streams import migrate
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.query.history import DAY_NS, HOUR_NS, history, plan
 from streams.query.trends import top, trends
 from streams.sinks.clickhouse import Address, connect
@@ -35,17 +35,17 @@ INSERT INTO {db}.samples_rows (workspace_id, container_id, read_at, engine_id, e
     tick_at, interval_ns, cpu_ns, system_cpu_ns, online_cpus, cpu_limit_nanocpus, cpu_millipercent, memory_used_bytes, memory_usage_bytes,
     memory_limit_bytes, memory_byte_seconds, network_rx_bytes, network_tx_bytes, network_rx_counted_bytes, network_tx_counted_bytes,
     block_read_bytes, block_write_bytes, throttled_ns, page_faults, pids, network_rx_total_bytes, network_tx_total_bytes,
-    block_read_total_bytes, block_write_total_bytes, network_namespace, started_at_ns, log_epoch, log_partition, log_offset)
+    block_read_total_bytes, block_write_total_bytes, network_namespace, started_at_ns, log_epoch, log_partition, log_offset, lean)
 WITH {step:Int64} AS step, intDiv(number, {containers:Int64} * {ticks:Int64}) AS w,
     intDiv(number, {ticks:Int64}) % {containers:Int64} AS c, number % {ticks:Int64} AS tick,
     toInt64({begin:Int64}) + tick * step AS at, rand(1) % 1000 AS noise, 1 + (rand(2) % 50 = 0) * 8 AS burst,
     (20 + noise / 20 + w) * burst AS percent, 200000000 + c * 50000000 + noise * 4096 AS memory, noise * 100 AS rx
 SELECT concat('workspace-', toString(w), '@host'), lower(hex(sipHash128(w, c))),
-    fromUnixTimestamp64Nano(at * 1000000000 + rand(3) % 40000000, 'UTC'), 'E1', 'host', concat('workspace-', toString(w)),
+    fromUnixTimestamp64Nano(at * 1000000000 + rand(3) % 40 * 1000000, 'UTC'), 'E1', 'host', concat('workspace-', toString(w)),
     concat('workspace-', toString(w), '-', toString(c)), '', 'folded', fromUnixTimestamp64Nano(at * 1000000000, 'UTC'), step * 1000000000,
-    toInt64(percent * step * 10000000), step * 8000000000, 8, -1, toInt64(percent * 1000), memory, memory + 1000000, 16000000000,
-    memory * step, rx, noise, rx, noise, 0, noise * 512, 0, noise, 12, tick * 50000, tick * 500, 0, tick * 250000, w * 8 + c,
-    {begin:Int64} * 1000000000, 1, 0, tick
+    toInt64(percent * step * 10000000), step * 8000000000, 8, -1, 0, memory, 1000000, 16000000000,
+    0, rx, noise, 0, 0, 0, noise * 512, 0, noise, 12, tick * 50000, tick * 500, 0, tick * 250000, w * 8 + c,
+    {begin:Int64} * 1000000000, 1, 0, tick, 1
 FROM numbers({workspaces:Int64} * {containers:Int64} * {ticks:Int64})
 """
 #: {grain} rounds, {who} is the container or empty; the sums are those of the stream, per tick first.
@@ -61,7 +61,7 @@ FROM (
         max(interval_ns) AS covered, sum(cpu_ns) AS cpu, sum(memory_byte_seconds) AS held, sum(network_rx_counted_bytes) AS rx,
         sum(network_tx_counted_bytes) AS tx, sum(block_read_bytes) AS read, sum(block_write_bytes) AS written,
         sum(cpu_millipercent) AS percent, sum(memory_used_bytes) AS used
-    FROM {db}.samples_rows
+    FROM {db}.samples_exact
     WHERE tick_at >= toDateTime({begin:Int64}, 'UTC') AND tick_at < toDateTime({begin:Int64} + 86400, 'UTC')
     GROUP BY workspace_id, who, engine_id, tick_at
 )
@@ -116,7 +116,7 @@ async def ask_all(archive: ClickHouseArchive, days: int) -> None:
         return f"workspace-{draw.randrange(WORKSPACES)}@host"
 
     def of(length_ns: int, step_s: float | None = None) -> Question:
-        return lambda: history(archive, one(), plan(end_ns - length_ns, end_ns, step_s, end_ns))
+        return lambda: history(archive, one(), None, plan(end_ns - length_ns, end_ns, step_s, end_ns))
 
     whole_ns = days * DAY_NS
     await timed("history of one workspace, an hour by 30 s (samples)", of(HOUR_NS))

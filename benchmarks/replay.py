@@ -4,7 +4,10 @@
     python -m benchmarks.replay --facts 200000 --days 30
 
 The fold is CPU time of this process over facts in memory: decode, parse, fold. As-of and why are asked of the embedded
-archive, in wall time, the best and the worst of seven instants.
+archive as a person asks them: through the API's app, from the question to its JSON, in wall time, the best and the worst of seven instants.
+
+The year of one workspace with four containers is folded and written by the sink; that of the others is copied from it by ClickHouse, under
+names of the same length, so that the records stay records.
 """
 
 from __future__ import annotations
@@ -13,26 +16,40 @@ import argparse
 import asyncio
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable
 from itertools import islice
 from time import perf_counter, process_time
+from typing import Any, Final
+
+import httpx
+from clickhouse_connect.driver import Client
 
 from benchmarks.fold_state import START_NS, events
 from schemas import topics
 from schemas.codec import codec
 from streams import migrate
+from streams.api.app import make_app
 from streams.core import workspace
 from streams.core.facts import Position, parse_fact
-from streams.core.state import WorkspaceState
-from streams.query.archive import ClickHouseArchive
-from streams.query.past import facts_until, states_at
-from streams.query.why import trace, why
+from streams.query.clickhouse_archive import ClickHouseArchive
+from streams.query.present import time_text
 from streams.replay.refold import RawFact, Refold
 from streams.sinks.clickhouse import Address, ClickHouseSink, connect
 from streams.sinks.rows import Arrived, arrived, blocks
+from tests.face.api_parts import LOCAL, make_live
 
-DAY_NS = 86_400 * 10**9
-_BATCH = 20_000
+DAY_NS: Final = 86_400 * 10**9
+FIRST: Final = "shop-0000"
+_AT_ONCE: Final = 250
+#: {names}: of the workspaces that are made, {many}: of all.
+COPY: Final = """
+INSERT INTO {db}.{table} SELECT t.* REPLACE (
+    replaceAll(t.workspace_id, '{first}', n.name) AS workspace_id, replaceAll(t.workspace_name, '{first}', n.name) AS workspace_name,
+    replaceAll(t.record, '{first}', n.name) AS record, t.log_offset + n.number AS log_offset)
+FROM {db}.{table} AS t
+CROSS JOIN (SELECT number, concat('shop-', leftPad(toString(number), 4, '0')) AS name FROM numbers({begin}, {count})) AS n
+WHERE t.workspace_id = '{first}@laptop'
+"""
 
 
 def fold(facts: int) -> None:
@@ -48,69 +65,100 @@ def fold(facts: int) -> None:
     print(f"replay: {again.facts:,} facts, {again.facts / seconds:,.0f} facts/s, {sum(map(len, again.event_ids.values())):,} events")
 
 
-def year(workspaces: int, days: int, per_day: int) -> Iterator[tuple[str, Arrived]]:
-    """Facts and states of a long time, as they arrive at the sink; each workspace's facts are spread over each day."""
+def renamed(value: Any) -> Any:
+    """A record of `shop-0` as one of the first workspace."""
+    if isinstance(value, dict):
+        return {key: renamed(each) for key, each in value.items()}
+    return value.replace("shop-0", FIRST) if isinstance(value, str) else value
+
+
+def year(workspaces: int, days: int, per_day: int) -> dict[str, list[Arrived]]:
+    """Facts and states of the first workspace over a long time, as they arrive at the sink; offsets leave room for the others'."""
     decode, encode = codec("fact").decode, codec("fact").encode
-    count = days * per_day
-    made = [decode(value) for value in events(1, 4 * (count + 12))][::4][1 : count + 1]
-    states: dict[str, WorkspaceState] = {}
-    for step, base in enumerate(made):
-        for number in range(workspaces):
-            name = f"shop-{number}@laptop"
-            at_ns = START_NS + step * DAY_NS // per_day + number * DAY_NS // per_day // workspaces
-            record = base | {"workspace_id": name, "time_ns": at_ns, "recorded_at_ns": at_ns, "id": f"{step * workspaces + number:016x}"}
-            position = Position(1, 0, step * workspaces + number + 1)
-            yield topics.DOCKER_EVENTS.name, arrived(topics.DOCKER_EVENTS.name, position, name.encode(), encode(record), (), at_ns // 10**6)
-            state = states.setdefault(name, workspace.initial(name))
-            workspace.fold(state, parse_fact(record), position)
-            said = workspace.to_record(state)
-            if said is not None:
-                value = codec("state").encode(said)
-                yield topics.WORKSPACE_STATE.name, arrived(topics.WORKSPACE_STATE.name, position, name.encode(), value, (), at_ns // 10**6)
+    name, state = f"{FIRST}@laptop", workspace.initial(f"{FIRST}@laptop")
+    found: dict[str, list[Arrived]] = {topics.DOCKER_EVENTS.name: [], topics.WORKSPACE_STATE.name: []}
+
+    def came(topic: topics.Topic, value: bytes, position: Position, at_ns: int) -> None:
+        found[topic.name].append(arrived(topic.name, position, name.encode(), value, (), at_ns // 10**6))
+
+    for step, value in enumerate(events(1, days * per_day)):
+        at_ns = START_NS + step * DAY_NS // per_day
+        record = renamed(decode(value)) | {"time_ns": at_ns, "recorded_at_ns": at_ns, "id": f"{step:016x}"}
+        position = Position(1, 0, (step + 1) * workspaces)
+        came(topics.DOCKER_EVENTS, encode(record), position, at_ns)
+        workspace.fold(state, parse_fact(record), position)
+        said = workspace.to_record(state)
+        if said is not None:
+            came(topics.WORKSPACE_STATE, codec("state").encode(said), position, at_ns)
+    return found
 
 
-async def ask(folder: str, workspaces: int, days: int, per_day: int) -> None:
+async def fill(address: Address, client: Client, workspaces: int, days: int, per_day: int) -> None:
+    """Makes the archive of all workspaces."""
+    begun = perf_counter()
+    sink = ClickHouseSink(address)
+    for topic, some in year(workspaces, days, per_day).items():
+        await sink.write(blocks(topic, some))
+    await sink.close()
+    for begin in range(1, workspaces, _AT_ONCE):
+        for table in ("docker_events_rows", "workspace_states_rows"):
+            told = {"db": address.database, "table": table, "first": FIRST, "begin": begin, "count": min(_AT_ONCE, workspaces - begin)}
+            client.command(COPY.format(**told), settings={"async_insert": 0, "max_insert_threads": 1})
+    counted = client.query(f"SELECT count() FROM {address.database}.docker_events_rows").result_rows[0][0]
+    print(f"a year made: {counted:,} facts of {workspaces:,} workspaces in {perf_counter() - begun:.0f} s", flush=True)
+
+
+async def timed(what: str, ask: Callable[[int], Awaitable[Any]], instants: list[int]) -> Any:
+    """Asks of each instant, once more than it is timed, and prints a line; returns the last answer."""
+    found = await ask(instants[0])
+    took = []
+    for at_ns in instants:
+        begun = perf_counter()
+        found = await ask(at_ns)
+        took.append(perf_counter() - begun)
+    print(
+        f"{what}: best {min(took) * 1e3:.0f} ms, median {statistics.median(took) * 1e3:.0f} ms, worst {max(took) * 1e3:.0f} ms", flush=True
+    )
+    return found
+
+
+async def ask_all(address: Address, workspaces: int, days: int, per_day: int) -> None:
+    """The questions, through the API."""
+    archive = ClickHouseArchive(address)
+    app = make_app(make_live(), archive, LOCAL, lambda: {"parts": []})
+    instants = [START_NS + days * DAY_NS * part // 7 + 12_345_678_901 for part in range(1, 8)]
+    one = f"shop-{min(7, workspaces - 1):04}@laptop"
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as asking:
+
+        async def asked(path: str, **parameters: str) -> Any:
+            return (await asking.get(path, params=parameters)).raise_for_status().json()
+
+        found = await timed(
+            f"as-of of {workspaces:,} workspaces", lambda at_ns: asked("/api/v1/as-of", time=time_text(at_ns) or ""), instants
+        )
+        assert len(found["workspaces"]) == workspaces, len(found["workspaces"])
+        (state,) = (await timed("as-of of one", lambda at: asked("/api/v1/as-of", time=time_text(at) or "", workspace=one), instants))[
+            "workspaces"
+        ]
+        assert (state["workspace_id"], len(state["containers"])) == (one, 4), state
+        why = await timed(
+            f"why, over up to {days * per_day:,} facts of it",
+            lambda at_ns: asked(f"/api/v1/workspaces/{one}/why", at=time_text(at_ns) or ""),
+            instants,
+        )
+        assert why["causes"], why
+    await archive.close()
+
+
+async def ask(folder: str, given: argparse.Namespace) -> None:
     """Fills an archive and asks it."""
     address = Address(f"chdb://{folder}", "wst")
     client = connect(address)
     migrate.apply(address, client)
-    sink, waiting, rows = ClickHouseSink(address), dict[str, list[Arrived]](), 0
-    for topic, one in year(workspaces, days, per_day):
-        waiting.setdefault(topic, []).append(one)
-        if len(waiting[topic]) >= _BATCH:
-            await sink.write(blocks(topic, waiting[topic]))
-            rows += len(waiting.pop(topic))
-    for topic, some in waiting.items():
-        await sink.write(blocks(topic, some))
-        rows += len(some)
-    archive = ClickHouseArchive(address)
-    instants = [START_NS + days * DAY_NS * part // 7 + 12_345_678_901 for part in range(1, 8)]
-    await states_at(archive, instants[0])
-    took = []
-    for at_ns in instants:
-        begun = perf_counter()
-        found = await states_at(archive, at_ns)
-        took.append(perf_counter() - begun)
-    print(f"as-of: {rows:,} rows, {len(found)} workspaces: {_shown(took)}")
-    took = []
-    for at_ns in instants:
-        begun = perf_counter()
-        (state,) = await states_at(archive, at_ns, "shop-7@laptop")
-        took.append(perf_counter() - begun)
-    print(f"as-of of one workspace ({state['status']}): {_shown(took)}")
-    took = []
-    for at_ns in instants:
-        begun = perf_counter()
-        why(trace("shop-7@laptop", await facts_until(archive, "shop-7@laptop", at_ns)), "wst.docker.events", at_ns)
-        took.append(perf_counter() - begun)
-    print(f"why, over up to {days * per_day:,} facts of it: {_shown(took)}")
-    await archive.close()
-    await sink.close()
+    await fill(address, client, given.workspaces, given.days, given.per_day)
+    for _ in range(given.rounds):
+        await ask_all(address, given.workspaces, given.days, given.per_day)
     client.close()
-
-
-def _shown(seconds: list[float]) -> str:
-    return f"best {min(seconds) * 1e3:.0f} ms, median {statistics.median(seconds) * 1e3:.0f} ms, worst {max(seconds) * 1e3:.0f} ms"
 
 
 def main() -> None:
@@ -120,12 +168,13 @@ def main() -> None:
     parser.add_argument("--workspaces", type=int, default=1_000)
     parser.add_argument("--days", type=int, default=365)
     parser.add_argument("--per-day", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3, help="of the questions")
     given = parser.parse_args()
     if given.facts:
         fold(given.facts)
     if given.days:
         with tempfile.TemporaryDirectory(prefix="wst-replay-") as folder:
-            asyncio.run(ask(folder, given.workspaces, given.days, given.per_day))
+            asyncio.run(ask(folder, given))
 
 
 if __name__ == "__main__":

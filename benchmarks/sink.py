@@ -28,6 +28,7 @@ from producers.sample import Context, counters
 from schemas import topics
 from schemas.codec import codec
 from schemas.counters import COLUMNS, pack, unpack
+from schemas.usage_decoder import Sampled, decode_usage
 from streams import migrate
 from streams.core.facts import Position
 from streams.core.usage import fold_tick, initial
@@ -38,7 +39,7 @@ DAY_S, TICK_S, WORKSPACES, CONTAINERS, FACTS = 86_400, 10, 2, 5, 20_000
 SECOND_NS = 10**9
 #: Yesterday's midnight: what is older than the tables keep would vanish.
 BEGIN_S = int(time.time()) // DAY_S * DAY_S - DAY_S
-RECORDS_AN_INSERT = 2_000
+RECORDS_AN_INSERT = 4_000
 ENGINE_ID = "9f1a3c52-6f4b-4f0e-8a57-2d1f7c0b9e11"
 #: Counters that only rise; all others are levels.
 RISING = frozenset(
@@ -155,11 +156,14 @@ async def measure(folder: str) -> None:
     migrate.apply(address, client)
     sink = ClickHouseSink(address)
     usage, told = list(day(series_of(entries))), facts(entries)
-    for name, records in (("usage", usage), ("facts", told)):
+    samples = [one for one in usage if isinstance(decode_usage(one[1].encode(), one[2]), Sampled)]
+    windows = [one for one in usage if not isinstance(decode_usage(one[1].encode(), one[2]), Sampled)]
+    for name, records in (("samples", samples), ("windows", windows), ("facts", told)):
         spent = await carry(sink, records)
         whole_s = spent.making_s + spent.inserting_s
         print(
             f"{name:<8}{len(records):>8,} records {spent.rows:>8,} rows  {spent.rows / whole_s:>9,.0f} rows/s"
+            f" {spent.rows / spent.cpu_s:>9,.0f} of a core"
             f"  (to rows {spent.making_s / spent.rows * 1e6:.1f} µs, insert {spent.inserting_s / spent.rows * 1e6:.1f} µs a row;"
             f" CPU {spent.cpu_s / spent.rows * 1e6:.1f} µs a row)"
         )

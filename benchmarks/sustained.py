@@ -114,15 +114,19 @@ def run(name: str, poll: Callable[[], list[bytes]], put: Put, asked: argparse.Na
     print(f"{'':>10}: {len(sent) - len(took_ms)} without a change; event → change, ms: {quantiles}, max {took_ms[-1]:.0f}")
 
 
-def paced(put: Put, everything: int, rate: int, seconds: float) -> Iterator[int]:
-    """Ends and starts containers in turn, ten times a second; yields the events' times."""
-    began, number, batch = time.monotonic(), 0, max(1, rate // 10)
+def paced(put: Put, everything: int, rate: int, seconds: float, first: int = 0) -> Iterator[int]:
+    """Ends and starts containers in turn, ten times a second; yields the events' times.
+
+    Args:
+        first: how many were made before: what they began is gone on with.
+    """
+    began, number, batch = time.monotonic(), first, max(1, rate // 10)
     while time.monotonic() - began < seconds:
         made = [fact((number + n) % everything, "start" if (number + n) // everything % 2 else "die") for n in range(batch)]
         put([record for record, _ in made])
         yield from (at_ns for _, at_ns in made)
         number += batch
-        time.sleep(max(0.0, began + number / rate - time.monotonic()))
+        time.sleep(max(0.0, began + (number - first) / rate - time.monotonic()))
 
 
 def of_journal(path: Path) -> Callable[[], list[bytes]]:
@@ -190,22 +194,27 @@ def embedded(asked: argparse.Namespace) -> None:
         broker.kill()
 
 
+def writer(bootstrap: str) -> Callable[[list[Record]], None]:
+    """What puts records into Kafka, and returns when they are there."""
+    producer = Producer({"bootstrap.servers": bootstrap, "linger.ms": 0, "enable.idempotence": True})
+
+    def put(records: list[Record]) -> None:
+        for record in records:
+            partition = partition_of(record.key, PARTITIONS)
+            producer.produce(record.topic, record.value, record.key, partition, timestamp=record.timestamp_ms)
+        producer.flush()
+
+    return put
+
+
 def kafka(asked: argparse.Namespace) -> None:
     with KafkaBroker() as broker:
         for topic in topics.ALL:
             config = {name.replace(".", "_"): value for name, value in topic.kafka_config().items()}
             broker.create_topic(topic.full("wst."), PARTITIONS, **config)
         env = os.environ | {"WST_BROKERS": broker.bootstrap, "WST_PARTITIONS": str(PARTITIONS), "WST_DATA_DIR": tempfile.mkdtemp()}
-        producer = Producer({"bootstrap.servers": broker.bootstrap, "linger.ms": 0, "enable.idempotence": True})
-
-        def put(records: list[Record]) -> None:
-            for record in records:
-                partition = partition_of(record.key, PARTITIONS)
-                producer.produce(record.topic, record.value, record.key, partition, timestamp=record.timestamp_ms)
-            producer.flush()
-
         with worker(env):
-            run("kafka", of_kafka(broker.bootstrap), put, asked)
+            run("kafka", of_kafka(broker.bootstrap), writer(broker.bootstrap), asked)
 
 
 def main() -> None:

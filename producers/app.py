@@ -12,11 +12,13 @@ from producers.control import Control, JournalControl, KafkaControl
 from producers.engine import DockerEngine
 from producers.engines import Given, identify
 from producers.identity import DEFAULT_RULES, Policy
+from producers.measured import producer_figures
 from producers.publisher import JournalOutlet, Outlet
 from producers.store import Store
 from producers.watch import EngineWatch, Pace
 from schemas.engines import parse_engine
 from schemas.errors import WstError
+from schemas.metrics.telling import telling
 from schemas.settings import Settings
 
 _log: Final = logging.getLogger("wst.producer")
@@ -101,7 +103,9 @@ async def run(
             )
             watches.append(watch)
         outlet.start()
-        await _run_until(stop, watches, control or control_of(settings), until)
+        counted = [watch.shared.counts for watch in watches]
+        async with telling(settings, "producer", lambda: producer_figures(counted, outlet)):
+            await _run_until(stop, watches, control or control_of(settings), until)
     finally:
         await _end(watches, outlet)
         store.close()

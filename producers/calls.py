@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, TypeVar
@@ -56,6 +57,7 @@ class Calls:
         attempts = self._max_retries if retry else 0
         for attempt in range(attempts + 1):
             self._counts.add(f"calls.{name}")
+            asked_s = time.monotonic()
             try:
                 answer = await asyncio.get_running_loop().run_in_executor(self._threads, call)
             except EngineError:
@@ -66,6 +68,7 @@ class Calls:
                 await asyncio.sleep(backoff_s(attempt))
             else:
                 self.answers += 1
+                self._counts.took(name, time.monotonic() - asked_s)
                 return answer
         raise AssertionError("unreachable: the last attempt returns or raises")
 

@@ -38,7 +38,7 @@ _SHORTEST_S: Final = 0.25
 _LINGER_S: Final = 0.2
 
 
-@click.command()
+@click.command(epilog="Example: WST_BROKERS=kafka:9092 wst producer")
 def producer() -> None:
     """Watch this host's Docker Engines and publish what they say."""
     settings = load_settings()
@@ -59,7 +59,7 @@ class Duration(click.ParamType):
             self.fail(str(error), param, ctx)
 
 
-@click.command()
+@click.command(epilog="Example: wst record incident.wstrec.gz --duration 10m")
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
 @click.option("--duration", type=Duration(), help="End by itself after that long; else Ctrl-C ends it.")
 def record(file: Path, duration: float | None) -> None:
@@ -100,7 +100,7 @@ def play(file: Path | None, speed: float, loop: bool | None) -> None:
     engine = RecordedEngine(name, header, entries, speed=speed, loop=loop if loop is not None else file is None)
     collect_s, sync_s = (max(each / max(speed, 1.0), _SHORTEST_S) for each in (engine.collect_s, _PLAY_SYNC_S))
     given = Given(engine, settings.engine_name, settings.engine_id)
-    _run(app.run(settings, [given], pace=Pace(collect_s, sync_s, 0, speed), until=_finished(engine, sync_s)))
+    _run(app.run(settings, [given], pace=Pace(collect_s, sync_s, 0, speed), until=_over(engine)))
 
 
 def _hash_with(key: bytes) -> Callable[[str], str]:
@@ -111,13 +111,12 @@ def _after(duration: float | None) -> Callable[[], Awaitable[None]] | None:
     return None if duration is None else lambda: asyncio.sleep(duration)
 
 
-def _finished(engine: RecordedEngine, sync_s: float) -> Callable[[], Awaitable[None]]:
-    async def finished() -> None:
-        while not engine.playback.finished():  # noqa: ASYNC110  # the recording's own time
+def _over(engine: RecordedEngine) -> Callable[[], Awaitable[None]]:
+    async def over() -> None:
+        while not engine.over():  # noqa: ASYNC110  # the recording's own time
             await asyncio.sleep(0.1)
-        await asyncio.sleep(sync_s)  # a last listing says how it ended
 
-    return finished
+    return over
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:

@@ -33,6 +33,11 @@ class EngineClock:
         """The clock after an event or a listing of that time."""
         return EngineClock(self.generation, time_ns) if time_ns > self.highest_ns else self
 
-    def read(self, now_ns: int) -> EngineClock:
-        """The clock after the engine itself told its time: what is clearly behind then is a jump."""
-        return EngineClock(self.generation + 1, now_ns) if self.is_behind(now_ns) else self.saw(now_ns)
+    def read(self, now_ns: int, asked: EngineClock) -> EngineClock:
+        """The clock after the engine itself told its time: what is clearly behind what was seen before is a jump.
+
+        Args:
+            asked: the clock when the engine was asked. What was seen since may well be later than an answer that was long on its way.
+        """
+        jumped = asked.generation == self.generation and asked.is_behind(now_ns)
+        return EngineClock(self.generation + 1, now_ns) if jumped else self.saw(now_ns)

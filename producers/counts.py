@@ -19,13 +19,21 @@ class Counts:
     """
 
     def __init__(self, engine: str) -> None:
-        self._engine = engine
+        self.engine = engine
         self._said: Counter[str] = Counter()
         self.total: Counter[str] = Counter()
+        #: By kind of call: time that answers took, s, and how many answers that was.
+        self.seconds: dict[str, float] = {}
+        self.timed: Counter[str] = Counter()
 
     def add(self, name: str, by: int = 1) -> None:
         """Counts."""
         self.total[name] += by
+
+    def took(self, call: str, seconds: float) -> None:
+        """The engine answered, after so long."""
+        self.seconds[call] = self.seconds.get(call, 0.0) + seconds
+        self.timed[call] += 1
 
     def engine_calls(self) -> int:
         """Calls of all kinds made to the engine."""
@@ -36,4 +44,4 @@ class Counts:
         news = self.total - self._said
         self._said = self.total.copy()
         listed = " ".join(f"{name}={number}" for name, number in sorted(news.items()))
-        _log.info("engine %s, last minute: %s", self._engine, listed or "nothing")
+        _log.info("engine %s, last minute: %s", self.engine, listed or "nothing")

@@ -211,7 +211,7 @@ def unreachable(url: str, error: BaseException) -> Unreachable:
     elif among(TimeoutError, requests.Timeout, urllib3.exceptions.TimeoutError):
         hint = "it is there but silent; `docker ps` hangs too? then restart it (`sudo systemctl restart docker`)"
     elif "paramiko" in str(error):
-        hint = "an engine over ssh needs `pip install 'docker[ssh]'`"
+        hint = "an engine over ssh needs `pip install 'workspace-status[ssh]'`"
     else:
         hint = f"{short(error)}; check WST_ENGINES, DOCKER_HOST or `docker context show`"
     return Unreachable(f"the Docker Engine at {url} does not answer", hint)

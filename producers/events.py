@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from producers.details import DetailCalls
 from producers.engine import EngineError
-from producers.engine_json import InvalidMessage, mapping, time_ns
+from producers.engine_json import InvalidMessage, is_credible, mapping, time_ns
 from producers.execs import Execs
 from producers.facts import At, event_fact, presence_fact
 from producers.record import Happened, Skip, Who, event
@@ -26,6 +26,10 @@ _BATCH: Final = 256
 _REMEMBERED: Final = 1_024
 _REMEMBER_EVERY_S: Final = 1.0
 _AFTER_RENAME_S: Final = 0.5
+_STEPS: Final = 10
+_LOOK_S: Final = 0.5
+#: A process that did not come round for so long may have read too slowly: an engine drops the events of who does, and says nothing.
+_STOOD_STILL_S: Final = 5.0
 
 
 class EventLoop:
@@ -50,6 +54,8 @@ class EventLoop:
         self._broken = False
         #: A subscription whose continuity with the one before is not proven: events may be missing before it.
         self.unproven = True
+        self._reads_again = self._missed = False
+        self._read_again_until_ns = 0
         self.details = DetailCalls(shared)
 
     async def run(self) -> None:
@@ -58,6 +64,7 @@ class EventLoop:
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._remember_for_ever())
+                tasks.create_task(self._look_for_stalls())
                 tasks.create_task(self.details.run())
                 while True:
                     self._idle.set()
@@ -74,8 +81,12 @@ class EventLoop:
         await self._subscribed.wait()
 
     async def settled(self, quiet_s: float) -> None:
-        """Waits a moment, then until all that was heard up to then is handed to the outlet."""
-        await asyncio.sleep(quiet_s)
+        """Waits a moment, then until all that was heard up to then is handed to the outlet.
+
+        In steps: one sleep would be over at once in a process that was stopped meanwhile, before what came then is read.
+        """
+        for _ in range(_STEPS):
+            await asyncio.sleep(quiet_s / _STEPS)
         # Another thread fills the queue, and this is waited for once a sync.
         while not (self._idle.is_set() and self._reader.empty()):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
@@ -83,10 +94,16 @@ class EventLoop:
     def listed(self, listed_at_ns: int) -> None:
         """A listing of that time was made: whatever comes before it need not be heard."""
         self._reader.begin_at(listed_at_ns)
+        if not self._broken:
+            self._read_again_until_ns = 0
         if self._last_event_ns is None:
             self._last_event_ns = listed_at_ns
             self._changed = True
             self._remember()
+
+    def listing_begins_anew(self) -> None:
+        """What was heard up to a listing is known, whatever was missed before it."""
+        self.unproven = self._missed = False
 
     def reconnect(self) -> None:
         """Breaks the stream: the engine answers nothing else either."""
@@ -108,6 +125,9 @@ class EventLoop:
 
     def _opened(self, subscribed: Subscribed) -> None:
         self.unproven = self.unproven or not subscribed.continues
+        if self._reads_again:
+            # All that the stream before gave has been taken by now.
+            self._reads_again, self._read_again_until_ns = False, self._last_event_ns or 0
         if self._broken:
             self._broken = False
             self._shared.counts.add("reconnects")
@@ -126,7 +146,7 @@ class EventLoop:
         identity = _raw_identity(raw)
         if identity in self._heard:
             # The ring still has what was heard last, so nothing fell out of it in between.
-            self.unproven = False
+            self.unproven = self._missed
             shared.counts.add("repeats")
             return []
         try:
@@ -138,6 +158,9 @@ class EventLoop:
         if isinstance(happened, Skip):
             shared.counts.add(f"skipped.{happened.reason}")
             return []
+        if happened.time_ns < self._read_again_until_ns:
+            # Later ones were heard before: what it would have told between them nobody knows any more.
+            self.unproven = self._missed = True
         await self._keep_clock(happened.time_ns)
         if (reason := await self._execs.why_skipped(happened)) is not None:
             shared.counts.add(f"skipped.{reason}")
@@ -180,15 +203,29 @@ class EventLoop:
         shared = self._shared
         now = asyncio.get_running_loop().time()
         if shared.clock.is_behind(event_ns) and now - self._confirmed_at > 1.0:
-            self._confirmed_at = now
+            self._confirmed_at, asked = now, shared.clock
             try:
                 engine_ns = time_ns((await shared.calls.info()).get("SystemTime"))
             except EngineError:
                 engine_ns = None
-            if engine_ns is not None:
-                shared.advance(shared.clock.read(engine_ns))
+            if engine_ns is not None and is_credible(engine_ns):
+                shared.advance(shared.clock.read(engine_ns, asked))
         shared.advance(shared.clock.saw(event_ns))
         self._last_event_ns = event_ns
+
+    async def _look_for_stalls(self) -> None:
+        """After a stall the stream is read again from what was heard before it: what comes twice proves that nothing was missed."""
+        looked_s = asyncio.get_running_loop().time()
+        while True:
+            heard_ns = self._last_event_ns
+            await asyncio.sleep(_LOOK_S)
+            now_s = asyncio.get_running_loop().time()
+            if now_s - looked_s > _STOOD_STILL_S and heard_ns is not None:
+                name = self._shared.origin.engine_name
+                _log.warning("engine %s: this process stood still for %.0f s: events are read again", name, now_s - looked_s)
+                self._reads_again = True
+                self._reader.read_again(heard_ns)
+            looked_s = now_s
 
     async def _remember_for_ever(self) -> None:
         while True:

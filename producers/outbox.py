@@ -21,6 +21,7 @@ from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLarge
 from producers.calls import backoff_s
 from producers.engine_json import MAX_LONG
 from producers.facts import fitting, too_large
+from producers.publisher import Waiting
 from schemas.codec import framed
 from schemas.journal import Entry, Journal
 from schemas.publish import Record
@@ -55,7 +56,9 @@ class KafkaOutlet:
         self._journal = Journal(journal, 1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         self._samples: deque[Record] = deque()
-        self._free_bytes = samples_bytes
+        self._samples_bytes = self._free_bytes = samples_bytes
+        # What an earlier run left waits already.
+        self._next_seq, self._last_seq = self._cursor(), self._journal.last_seq()
         self._news = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
         self._refused: set[int] = set()
@@ -74,9 +77,14 @@ class KafkaOutlet:
             WstError: the disk is full or the outbox is gone.
         """
         if records:
-            await self._in_thread(self._journal.append, [fitting(self._prefix, record) for record in records])
+            self._last_seq = await self._in_thread(self._journal.append, [fitting(self._prefix, record) for record in records])
             self._sent_all.clear()
             self._news.set()
+
+    @property
+    def waiting(self) -> Waiting:
+        """What waits for the broker."""
+        return Waiting(max(0, self._last_seq - self._next_seq + 1), self._samples_bytes - self._free_bytes, self._samples_bytes)
 
     async def offer(self, records: Sequence[Record]) -> None:
         """Buffers samples; the oldest are dropped when the buffer is full."""
@@ -126,7 +134,7 @@ class KafkaOutlet:
             samples = [] if alone else self._take_samples()
             await self._send_batch(producer, entries, samples)
             if entries:
-                next_seq = entries[-1].seq + 1
+                next_seq = self._next_seq = entries[-1].seq + 1
                 await self._in_thread(self._advance, next_seq, {entry.record.topic for entry in entries})
             elif not samples:
                 self._sent_all.set()

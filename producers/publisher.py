@@ -10,13 +10,26 @@ import asyncio
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from producers.facts import fitting
 from schemas.journal import Journal
 from schemas.publish import Publisher, Record
 
-__all__ = ["JournalOutlet", "MemoryOutlet", "NoOutlet", "Outlet"]
+__all__ = ["JournalOutlet", "MemoryOutlet", "NoOutlet", "Outlet", "Waiting"]
+
+
+class Waiting(NamedTuple):
+    """What a broker has not taken yet.
+
+    Attributes:
+        records: in the outbox.
+        sample_bytes, sample_limit_bytes: of the buffer of samples, and what fits into it.
+    """
+
+    records: int
+    sample_bytes: int
+    sample_limit_bytes: int
 
 
 class Outlet(Publisher, Protocol):
@@ -25,6 +38,10 @@ class Outlet(Publisher, Protocol):
     @property
     def dropped(self) -> int:
         """Offered records that were dropped."""
+
+    @property
+    def waiting(self) -> Waiting | None:
+        """What waits for the broker; None: there is none to wait for."""
 
     def start(self) -> None:
         """Begins to send; needs a running event loop."""
@@ -37,6 +54,7 @@ class MemoryOutlet:
     """Keeps records in a list, for tests and for making recordings."""
 
     dropped: Final = 0
+    waiting: Final = None
 
     def __init__(self) -> None:
         self.records: list[Record] = []
@@ -60,6 +78,7 @@ class NoOutlet:
     """Keeps nothing: what is recorded stands in the recording."""
 
     dropped: Final = 0
+    waiting: Final = None
 
     def start(self) -> None:
         """Nothing to begin."""
@@ -85,6 +104,7 @@ class JournalOutlet:
     """
 
     dropped: Final = 0
+    waiting: Final = None
 
     def __init__(self, path: Path, partitions: int, prefix: str) -> None:
         self._journal = Journal(path, partitions)

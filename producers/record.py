@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from producers.engine_json import InvalidMessage, Json, mapping, small, string_labels, text, time_ns, whole
+from producers.engine_json import InvalidMessage, Json, cpuset_size, is_credible, mapping, small, string_labels, text, time_ns, whole
 from producers.identity import Identity, Policy, identify, storable_labels, why_untracked
 from producers.text import clip
 
@@ -22,12 +22,14 @@ _MAX_ERROR: Final = 500
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,127}")
 _PROGRAM: Final = re.compile(r"[A-Za-z0-9_.+-]{1,64}")
 _STATUS_HEALTH: Final = re.compile(r"\((?:health: )?(starting|healthy|unhealthy)\)")
-_CPU_RANGE: Final = re.compile(r"(\d{1,5})(?:-(\d{1,5}))?")
 #: Podman's words for what Docker calls otherwise.
+_ACTIONS: Final = {"died": "die", "remove": "destroy"}
 _STATES: Final = {"configured": "created", "initialized": "created", "stopped": "exited", "stopping": "running"}
 STATES: Final = frozenset({"created", "running", "paused", "restarting", "removing", "exited", "dead"})
 #: Attributes of an event that are no labels.
-_OWN_ATTRIBUTES: Final = frozenset({"name", "image", "exitCode", "execDuration", "signal", "oldName", "execID"})
+_OWN_ATTRIBUTES: Final = frozenset(
+    {"name", "image", "exitCode", "execDuration", "signal", "oldName", "execID", "containerExitCode", "podId"}
+)
 #: Actions that may change what a listing shows; the rest are signs of activity.
 STATE_ACTIONS: Final = frozenset(
     {"create", "start", "die", "stop", "kill", "oom", "restart", "pause", "unpause", "health_status", "destroy", "rename", "update"}
@@ -118,6 +120,8 @@ def event(raw: object, rules: Rules) -> Happened | Skip:
         raise InvalidMessage("invalid", "an engine event without Action or timeNano")
     action, _, rest = whole_action.partition(":")
     container_id = text(actor.get("ID"))
+    if not is_credible(at):
+        raise InvalidMessage("bad_time", "an engine event of a time outside of the years 2000 to 2199")
     if container_id is None and action == "prune":
         return Skip("prune")
     if container_id is None or not _ID.fullmatch(container_id):
@@ -128,6 +132,7 @@ def event(raw: object, rules: Rules) -> Happened | Skip:
     if isinstance(found, Skip):
         return found
     action = clip(action.strip() or "unknown", 64)
+    action = _ACTIONS.get(action, action)
     command = rest.strip() if action in ("exec_create", "exec_start") else ""
     return Happened(found, at, action, _detail(action, rest.strip(), command, attributes, rules), command)
 
@@ -186,9 +191,15 @@ def listed(raw: object, rules: Rules) -> Seen | Skip:
     found = who(container_id, _name(own, container_id), text(entry.get("Image")) or "", string_labels(entry.get("Labels")), rules)
     if isinstance(found, Skip):
         return found
-    state = (text(entry.get("State")) or "unknown").lower()
+    state = _state(entry.get("State")) or "unknown"
     created = whole(entry.get("Created"), 1 << 33)
-    return Seen(found, clip(_STATES.get(state, state), 32), _listed_health(entry), created * 1_000_000_000 if created else None)
+    return Seen(found, state, _listed_health(entry), created * 1_000_000_000 if created else None)
+
+
+def _state(said: object) -> str | None:
+    """A state in Docker's words; None: not said."""
+    state = (text(said) or "").lower()
+    return clip(_STATES.get(state, state), 32) or None
 
 
 def _listed_health(entry: Mapping[str, Any]) -> str | None:
@@ -208,12 +219,13 @@ class Details:
         record: record Inspect of the schemas.
         health_command: the health check's exec as its events spell it; None without one. May hold secrets: compare, never publish.
         network_mode: HostConfig.NetworkMode.
+        state: as a listing says it; None where the engine does not.
     """
 
     record: Json
     health_command: str | None
     network_mode: str
-    running: bool
+    state: str | None
 
 
 def inspected(raw: object) -> Details:
@@ -249,7 +261,7 @@ def inspected(raw: object) -> Details:
         "created_at_ns": time_ns(answer.get("Created")),
         "long_running": policy != "no" or _is_service(labels),
     }
-    return Details(record, probe, text(host.get("NetworkMode")) or "", running)
+    return Details(record, probe, text(host.get("NetworkMode")) or "", _state(state.get("Status")))
 
 
 def _is_service(labels: Mapping[str, str]) -> bool:
@@ -262,22 +274,11 @@ def cpu_limit_nanocpus(host: Mapping[str, Any]) -> int | None:
     if nano:
         return nano
     cpuset = text(host.get("CpusetCpus"))
-    cpus = _cpuset_size(cpuset) if cpuset else 0
+    cpus = cpuset_size(cpuset) if cpuset else 0
     if cpus:
         return cpus * 1_000_000_000
     quota = whole(host.get("CpuQuota"))
     return quota * 1_000_000_000 // (whole(host.get("CpuPeriod")) or 100_000) if quota else None
-
-
-def _cpuset_size(cpuset: str) -> int:
-    """How many CPUs a list such as `0-2,5` names; 0 when it makes no sense."""
-    cpus: set[int] = set()
-    for part in cpuset.split(","):
-        match = _CPU_RANGE.fullmatch(part.strip())
-        if match is None:
-            return 0
-        cpus.update(range(int(match[1]), int(match[2] or match[1]) + 1))
-    return len(cpus)
 
 
 def health_command(config: Mapping[str, Any]) -> str | None:

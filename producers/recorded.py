@@ -82,10 +82,13 @@ class RecordedEngine:
         self._originals: dict[str, tuple[str, int]] = {}
         self._given: dict[str, int] = {}
         self._listing: tuple[int, list[Any]] = (0, [])
+        self._all_told = False
+        self._syncs_at_the_end = 0
         self._lock = threading.Lock()
 
     def info(self) -> Json:
         """The engine as of the last recorded sync: its listing follows from `list`."""
+        self._syncs_at_the_end += self._all_told and self.playback.finished()
         number, offset = self._where()
         at = bisect_right(self._syncs, offset, key=lambda pair: pair[1].offset_ns) - 1
         if not self._syncs:
@@ -94,6 +97,10 @@ class RecordedEngine:
         self._listing = (number, listing.answer)
         told = time_ns(mapping(info.answer).get("SystemTime")) or self._began_ns
         return {**info.answer, "SystemTime": rfc3339(self._shifted(told, number))}
+
+    def over(self) -> bool:
+        """All is played, all events were taken, and a listing of how it ended was dealt with: another one has begun."""
+        return self._syncs_at_the_end > 1
 
     def list(self) -> list[object]:
         """The listing recorded with the last `info`."""
@@ -130,6 +137,10 @@ class RecordedEngine:
             "State": state,
             "HostConfig": host,
         }
+
+    def told_all(self) -> None:
+        """A reader has taken the last event."""
+        self._all_told = True
 
     def events(self, since_ns: int | None) -> Events:
         """Events from a time on, each when its moment comes."""
@@ -211,6 +222,7 @@ class _Played:
                 if self._closed.wait(min(left, 1.0)):
                     raise EngineError("the event stream was closed")
             yield event
+        self._engine.told_all()
         self._closed.wait()
         raise EngineError("the recording is over")
 

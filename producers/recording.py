@@ -10,6 +10,7 @@ import gzip
 import json
 import threading
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +173,7 @@ def read(path: Path) -> tuple[Header, list[Entry]]:
             return header, list(_entries(lines))
     except OSError as error:
         raise SettingError(f"{path} cannot be read", str(error)) from error
-    except (ValueError, KeyError, TypeError, StopIteration) as error:
+    except (ValueError, OverflowError, LookupError, TypeError, StopIteration, EOFError, RecursionError, zlib.error) as error:
         raise SettingError(f"{path} is no recording", "make one with `wst record FILE`") from error
 
 

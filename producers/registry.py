@@ -111,8 +111,10 @@ class Registry:
         return known
 
     def needs_inspect(self, known: Known, state: str) -> bool:
-        """First seen, started or updated without an answer yet, or found different without an event."""
-        return known.stale or (known.listed_state is not None and known.listed_state != state)
+        """First seen, started or updated without an answer yet, or found different without an event, or from what events say."""
+        if known.listed_state is not None:
+            return known.stale or known.listed_state != state
+        return known.stale or known.running != (state in _RUNNING_STATES)
 
     def keep_only(self, container_ids: Iterable[str], before_ns: int) -> None:
         """Forgets what a listing of that time no longer has."""

@@ -1,7 +1,8 @@
 """The sync loop of one engine: list, inspect what is new or different, settle, publish the listing.
 
 The engine's own time is taken first and stamps the listing; all events heard until it has settled are published
-before it; a container with an event around the listing is marked: its state there proves nothing.
+before it; a container with an event around the listing, or of which an inspect tells a change around it, is marked: its
+state there proves nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from producers.engine import EngineError
-from producers.engine_json import InvalidMessage, Json, small, text, time_ns, whole
+from producers.engine_json import InvalidMessage, Json, is_credible, small, text, time_ns, whole
 from producers.events import EventLoop
 from producers.facts import At, no_listing_record, snapshot_records
 from producers.record import Details, Seen, Skip, inspected, listed
@@ -52,6 +53,15 @@ class Inspected:
 
     details: Details
     detail_events: int
+
+    def tells_a_change(self, listed_state: str, begin_ns: int, end_ns: int) -> bool:
+        """Whether the container is in another state than was listed, or got there between two times of the engine's clock.
+
+        An engine keeps an inspect waiting until a change is done, while its listing may lag; and an event may be on its way yet.
+        """
+        record = self.details.record
+        times = (record["created_at_ns"], record["started_at_ns"], record["finished_at_ns"])
+        return self.details.state not in (None, listed_state) or any(at is not None and begin_ns < at <= end_ns for at in times)
 
 
 class SyncLoop:
@@ -153,27 +163,32 @@ class SyncLoop:
     async def _sync(self, wanted: Wanted, events: EventLoop) -> None:
         shared = self._shared
         begin = asyncio.get_running_loop().time()
+        asked = shared.clock
         info = await shared.calls.info()
         told = time_ns(info.get("SystemTime"))
+        if told is not None and not is_credible(told):
+            # Nothing it says has a place in the order of what it said before; once its clock is set the next listing repairs all.
+            raise EngineError(f"its clock says {text(info['SystemTime'])}: set it (timedatectl set-ntp true)")
         listed_at_ns = told if told is not None else shared.now_ns()
         async with shared.order:
-            shared.advance(shared.clock.read(listed_at_ns))
+            shared.advance(shared.clock.read(listed_at_ns, asked))
         seen = [entry for raw in await shared.calls.list() if (entry := await self._read(raw)) is not None]
         inspects = await self._inspect_what_is_new(seen)
-        duration_ms = round((asyncio.get_running_loop().time() - begin) * 1000)
+        duration_s = asyncio.get_running_loop().time() - begin
+        until_ns = listed_at_ns + round(duration_s * 1e9)
         await events.settled(_SETTLE_S)
         async with shared.order:
             if events.unproven or self._watched_since_ns is None:
-                events.unproven = False
+                events.listing_begins_anew()
                 self._watched_since_ns = listed_at_ns
                 shared.store.remember_watched_since(shared.origin.engine_id, listed_at_ns)
-            entries = self._entries(seen, inspects, listed_at_ns)
+            entries = self._entries(seen, inspects, listed_at_ns, until_ns)
             self.host = {"host_cpus": small(info.get("NCPU")) or 0, "host_memory_bytes": whole(info.get("MemTotal")) or 0}
             header = self.host | {
                 "cause": wanted.cause,
                 "request_id": wanted.request_id,
                 "sync_interval_ms": round(self.interval_s * 1000),
-                "duration_ms": duration_ms,
+                "duration_ms": round(duration_s * 1000),
                 "failures": self._failures,
                 "watched_since_ns": self._watched_since_ns,
                 "engine_version": (text(info.get("ServerVersion")) or "")[:64],
@@ -229,7 +244,8 @@ class SyncLoop:
             return None
         return Inspected(details, heard)
 
-    def _entries(self, seen: list[Seen], inspects: dict[str, Inspected], listed_at_ns: int) -> list[Json]:
+    def _entries(self, seen: list[Seen], inspects: dict[str, Inspected], listed_at_ns: int, until_ns: int) -> list[Json]:
+        """The listing's entries, of which all was asked between two times of the engine's clock, ns."""
         registry = self._shared.registry
         entries: list[Json] = []
         for entry in seen:
@@ -237,9 +253,11 @@ class SyncLoop:
             if registry.is_gone(container_id):
                 continue
             known = registry.get(container_id)
-            settled = known is None or known.last_state_event_ns < listed_at_ns - _HAIR_NS
-            known = registry.listed(entry, settled=settled)
             inspect = inspects.get(container_id)
+            settled = known is None or known.last_state_event_ns < listed_at_ns - _HAIR_NS
+            if inspect is not None and inspect.tells_a_change(entry.state, listed_at_ns, until_ns):
+                settled, inspect = False, None  # it is of another instant; the next listing asks again
+            known = registry.listed(entry, settled=settled)
             if inspect is not None and inspect.detail_events == known.detail_events:
                 known.inspected(inspect.details)
             entries.append(

@@ -84,7 +84,9 @@ class StatsLoop:
             return
         deadline = due + max(self.interval_s * _DEADLINE_RATIO, _PATIENCE_S)
         shared.counts.add("calls.stats", len(ids))
+        asked_s = loop.time()
         answers = await loop.run_in_executor(self._thread, lambda: list(shared.calls.engine.stats(ids, deadline)))
+        shared.counts.took("stats", loop.time() - asked_s)
         by_workspace: defaultdict[str, list[tuple[Who, Json]]] = defaultdict(list)
         failures = 0
         for container_id, answer in answers:

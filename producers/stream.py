@@ -44,6 +44,7 @@ class EventReader:
     def __init__(self, engine: Engine, since_ns: int | None) -> None:
         self._engine = engine
         self._since_ns = since_ns
+        self._again_ns: int | None = None
         self._queue: queue.Queue[object] = queue.Queue(_QUEUE)
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
@@ -80,6 +81,11 @@ class EventReader:
         if self._stream is not None:
             self._stream.close()
 
+    def read_again(self, since_ns: int) -> None:
+        """Breaks the present stream and resumes from a time before what was read last."""
+        self._again_ns = since_ns
+        self.reconnect()
+
     def stop(self) -> None:
         """Ends the thread as soon as it notices."""
         self._stop.set()
@@ -90,6 +96,8 @@ class EventReader:
         continues = False
         while not self._stop.is_set():
             try:
+                if self._again_ns is not None:
+                    self._since_ns, self._again_ns = self._again_ns, None
                 self._stream = self._engine.events(self._since_ns)
                 attempt = 0
                 self._hand_over(Subscribed(continues))

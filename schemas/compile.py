@@ -21,7 +21,7 @@ _BUILD = """
 import sys
 from mypyc.build import mypycify
 from setuptools import setup
-modules = mypycify(["--strict", "--ignore-missing-imports", *sys.argv.pop().split()], opt_level="3")
+modules = mypycify(["--strict", "--ignore-missing-imports", *sys.argv.pop().split()])
 setup(name="wst-compiled", packages=[], ext_modules=modules, script_args=["-q", "build_ext", "--build-lib", "out", "--build-temp", "temp"])
 """
 

@@ -28,13 +28,33 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 SUFFIX: Final = str(sysconfig.get_config_var("EXT_SUFFIX") or ".so")
 #: Where all that was built lies: one folder for each state of the sources.
 FOLDER: Final = Path(sys.prefix) / "lib" / "wst-compiled"
-#: What is translated: all that is done for each sample.
+#: What is translated: all that is done for each sample, and for each fact.
 MODULES: Final = (
-    "schemas/tick_decoder.py", "schemas/usage_encoder.py", "streams/core/counters.py", "streams/core/gathering.py",
-    "streams/core/histogram.py", "streams/core/rates.py", "streams/core/samples.py", "streams/core/usage*.py", "streams/core/window*.py",
+    "schemas/avro_bytes.py", "schemas/event_encoder.py", "schemas/tick_decoder.py", "schemas/tick_frame.py",
+    "schemas/usage_decoder.py", "schemas/usage_encoder.py", "streams/columns/*.py",
+    "streams/core/alerts.py", "streams/core/apply_*.py", "streams/core/changes.py", "streams/core/commands.py",
+    "streams/core/condition.py", "streams/core/containers.py", "streams/core/counters.py", "streams/core/fact*.py",
+    "streams/core/figures.py", "streams/core/gathering.py", "streams/core/histogram.py", "streams/core/idle.py", "streams/core/problems.py",
+    "streams/core/rates.py", "streams/core/samples.py", "streams/core/sightings.py", "streams/core/state.py", "streams/core/step.py",
+    "streams/core/thresholds.py", "streams/core/updates.py", "streams/core/usage*.py", "streams/core/window*.py", "streams/core/words.py",
+    "streams/core/workspace.py", "streams/log_facts.py", "streams/owed.py", "streams/replay/refold.py", "streams/usage_agent.py",
+    "streams/usage_telling.py",
 )  # fmt: skip
 #: What it may use; constants of these modules become part of the code.
-USED: Final = ("schemas/*.py", "schemas/py.typed", "streams/__init__.py", "streams/core/*.py", "streams/py.typed")
+USED: Final = (
+    "schemas/*.py",
+    "schemas/py.typed",
+    "streams/__init__.py",
+    "streams/columns/*.py",
+    "streams/core/*.py",
+    "streams/log_facts.py",
+    "streams/owed.py",
+    "streams/replay/__init__.py",
+    "streams/replay/refold.py",
+    "streams/usage_agent.py",
+    "streams/usage_telling.py",
+    "streams/py.typed",
+)
 
 
 def sources(*patterns: str) -> list[Path]:

@@ -7,6 +7,7 @@ WAL mode survives the death of any process; a power cut may take the last moment
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -195,16 +196,24 @@ class Journal:
             " WHERE topic = ? AND partition = ? AND seq < ? AND timestamp_ms < ? ORDER BY seq LIMIT ?)",
             (topic, partition, before_seq, before_ms, limit),
         )
+        if done.rowcount:
+            self._db.execute("INSERT OR IGNORE INTO meta VALUES (?, 1)", (f"pruned {topic}",))
         return done.rowcount
 
-    def compact(self, topic: str, partition: int, before_ms: int) -> int:
-        """Deletes the records of a partition that are older than a time and not the last of their key; returns how many."""
-        done = self._db.execute(
-            "DELETE FROM records WHERE topic = ?1 AND partition = ?2 AND timestamp_ms < ?3 AND seq NOT IN"
-            " (SELECT max(seq) FROM records WHERE topic = ?1 AND partition = ?2 GROUP BY key)",
-            (topic, partition, before_ms),
-        )
-        return done.rowcount
+    def was_pruned(self, topic: str) -> bool:
+        """Whether a topic has lost its beginning."""
+        return self._db.execute("SELECT 1 FROM meta WHERE name = ?", (f"pruned {topic}",)).fetchone() is not None
+
+    def keys(self, topic: str, partition: int, after: int, limit: int) -> list[tuple[int, bytes | None, int]]:
+        """(number, key, time in ms) of records of one topic and partition after a number, in order."""
+        return self._db.execute(
+            "SELECT seq, key, timestamp_ms FROM records WHERE topic = ? AND partition = ? AND seq > ? ORDER BY seq LIMIT ?",
+            (topic, partition, after, limit),
+        ).fetchall()
+
+    def delete(self, seqs: Sequence[int]) -> int:
+        """Deletes these records; returns how many there were."""
+        return self._db.execute("DELETE FROM records WHERE seq IN (SELECT value FROM json_each(?))", (json.dumps(seqs),)).rowcount
 
     def close(self) -> None:
         """Closes the file; what was appended stays."""

@@ -57,10 +57,10 @@ class RecordMaker:
 
     def __init__(self, topic: Topic, prefix: str, kind: str, encode: Callable[[Mapping[str, Any]], bytes] | None = None) -> None:
         encoder = codec(topic.subject)
-        self._topic = topic.full(prefix)
+        self.topic = topic.full(prefix)
         self._encode = encode or encoder.encode
-        self._kind = ("wst-type", kind.encode())
-        self._schema = ("wst-schema", encoder.label.encode())
+        self.headers = (("wst-type", kind.encode()), ("wst-schema", encoder.label.encode()))
+        """What all of its records have."""
 
     def make(self, key: str, value: Mapping[str, Any], record_id: str, timestamp_ms: int) -> Record:
         """Encodes a value.
@@ -68,8 +68,11 @@ class RecordMaker:
         Args:
             record_id: header `wst-id`: deterministic, the same for a redelivery.
         """
-        headers = (self._kind, self._schema, ("wst-id", record_id.encode()))
-        return Record(self._topic, key.encode("utf-8", "surrogateescape"), self._encode(value), headers, timestamp_ms)
+        return self.of_encoded(key.encode("utf-8", "surrogateescape"), self._encode(value), record_id.encode(), timestamp_ms)
+
+    def of_encoded(self, key: bytes, value: bytes, record_id: bytes, timestamp_ms: int) -> Record:
+        """The record of a value that is encoded already."""
+        return Record(self.topic, key, value, (*self.headers, ("wst-id", record_id)), timestamp_ms)
 
 
 def make_record(topic: Topic, prefix: str, key: str, value: Mapping[str, Any], *, kind: str, record_id: str, timestamp_ms: int) -> Record:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Mapping
@@ -22,13 +23,21 @@ INTERVALS: Final = ("collect", "sync")
 #: Shortest and longest interval a producer takes, s.
 SHORTEST_S: Final = 0.5
 LONGEST_S: Final = 3600.0
+#: Longest a mute may last, s: who wants more wants another rule.
+LONGEST_MUTE_S: Final = 366 * 86_400.0
 #: A sync asked for is not made later than this, s: nobody waits for it any more.
 SYNC_EXPIRES_S: Final = 30.0
+_ID: Final = re.compile(r"[a-z0-9._:@-]{1,200}")
 
 
 def new_id() -> str:
     """An id for a request; who asks again with the same one asks once."""
     return secrets.token_hex(8)
+
+
+def is_workspace_id(text: str) -> bool:
+    """Whether a workspace may have that id."""
+    return _ID.fullmatch(text) is not None
 
 
 def command_record(

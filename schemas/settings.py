@@ -156,6 +156,12 @@ class Settings(BaseSettings):
     api_port: int = Field(8321, ge=0, le=65_535, description="port the API listens on; 0: any")
     api_token: SecretStr | None = Field(None, description="token that may do everything")
     api_read_token: SecretStr | None = Field(None, description="token that may read")
+    metrics_host: str = Field("127.0.0.1", description="address a part shows its figures on; elsewhere than loopback only with a token")
+    metrics_port: int | None = Field(
+        None, ge=0, le=65_535, description="port on which producer, worker and sink show Prometheus their figures; unset: none"
+    )
+    metrics_workspaces: int = Field(500, ge=0, le=100_000, description="/metrics shows so many workspaces one by one, the others together")
+    metrics_containers: int = Field(2_000, ge=0, le=400_000, description="/metrics shows so many containers of them")
     log_format: Literal["text", "json"] = Field("text", description="format of the log")
     journal: Path | None = Field(None, description="set by `wst up` for its parts: the shared journal that is the log")
 

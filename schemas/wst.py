@@ -9,12 +9,15 @@ import traceback
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import click
 from click.utils import make_default_short_help
 
 from schemas.errors import SettingError, WstError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 GROUP: Final = "wst.commands"
 #: Exit status of a command that Ctrl-C ended, as shells have it: 128 + SIGINT.
@@ -35,6 +38,14 @@ class Commands(click.Group):
         width = formatter.width - 6 - max(map(len, found), default=0)
         with formatter.section("Commands"):
             formatter.write_dl([(name, make_default_short_help(text, width)) for name, text in found.items() if text is not None])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """What may stand here, for a shell; whoever pressed Tab does not wait for all commands to be imported."""
+        from click.shell_completion import CompletionItem
+
+        found = {name: _summary(entry) for name, entry in sorted(_installed().items()) if name.startswith(incomplete)}
+        items = [CompletionItem(name, help=make_default_short_help(text)) for name, text in found.items() if text is not None]
+        return items + click.Command.shell_complete(self, ctx, incomplete)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """The command of that name, or one that says what is missing; None: there is none."""

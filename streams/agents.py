@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from schemas import topics
-from schemas.codec import Undecodable, codec
+from schemas.codec import Undecodable
+from schemas.event_encoder import encode_metrics_update
 from schemas.publish import Record, RecordMaker
 from schemas.requests import COMMANDS_HEADER, ERASE_HEADER
-from schemas.tick_decoder import decode_tick
 from schemas.topics import MAX_RECORD_BYTES, Topic
-from schemas.usage_encoder import encode_samples
-from streams.core import changes, usage
+from schemas.usage_encoder import encode_samples, encode_windows
+from streams.core import changes
 from streams.core import workspace as state_fold
-from streams.core.changes import ErrorDetail
+from streams.core.changes import ErrorDetail, StatusChanged
 from streams.core.commands import erased_by
-from streams.core.facts import COMMAND, Fact, Position, parse_fact
+from streams.core.facts import COMMAND, Fact, Position
 from streams.core.invalid import InvalidMessage
 from streams.core.state import UNSEEN
-from streams.core.usage import UsageState, fold_tick, owed_at_ms, publish_owed
 from streams.core.workspace import WorkspaceState
 from streams.dead_letters import DeadLetters
 from streams.keys import check_key
 from streams.lane import Input, Table
-from streams.owed import Owed
+from streams.log_facts import read_fact
 from streams.query.state_view import StateView
 
-_FACT: Final = codec(topics.DOCKER_EVENTS.subject)
-
 #: What is written so often that it has an encoder of its own.
-_FASTER: Final = {(topics.WORKSPACE_USAGE.name, "samples"): encode_samples}
+_FASTER: Final = {
+    (topics.WORKSPACE_USAGE.name, "samples"): encode_samples,
+    (topics.WORKSPACE_USAGE.name, "windows"): encode_windows,
+    (topics.WORKSPACE_CHANGES.name, "metrics_update"): encode_metrics_update,
+}
 
 Send = Callable[[Record], None]
 
@@ -54,6 +55,8 @@ class Writer:
         self._send = send
         self._refused = refused
         self._makers: dict[tuple[str, str], RecordMaker] = {}
+        self.held: list[Record] | None = None
+        """Where what is sent is kept until whoever keeps it sends it; None: it is sent."""
 
     def write(
         self,
@@ -70,19 +73,38 @@ class Writer:
         Args:
             more: further headers.
         """
+        record = self.maker(topic, kind).make(key, value, record_id, cause.timestamp_ms)
+        if more:
+            record = record._replace(headers=record.headers + more)
+        self.send(record, cause)
+
+    def maker(self, topic: Topic, kind: str) -> RecordMaker:
+        """What makes the records of a topic and kind."""
         maker = self._makers.get((topic.name, kind))
         if maker is None:  # kinds are symbols of our own schemas: few
             maker = RecordMaker(topic, self.prefix, kind, _FASTER.get((topic.name, kind)))
             self._makers[topic.name, kind] = maker
-        record = maker.make(key, value, record_id, cause.timestamp_ms)
-        if more:
-            record = record._replace(headers=record.headers + more)
-        if record.size > MAX_RECORD_BYTES:
-            self._refused.refuse(
-                cause, "too_large", f"what follows for {topic.name} has {record.size:,} bytes, more than {MAX_RECORD_BYTES:,}"
-            )
+        return maker
+
+    def send(self, record: Record, cause: Input) -> None:
+        """Sends an output that is made already."""
+        if self.held is not None:
+            self.held.append(record)
+        elif len(record.value or b"") + len(record.key or b"") > MAX_RECORD_BYTES:
+            name = record.topic.removeprefix(self.prefix)
+            self._refused.refuse(cause, "too_large", f"what follows for {name} has {record.size:,} bytes, more than {MAX_RECORD_BYTES:,}")
         else:
             self._send(record)
+
+    def send_each(self, said: Sequence[Sequence[Record]], causes: Sequence[Input]) -> None:
+        """Sends what was kept of some inputs."""
+        send = self._send
+        for records, cause in zip(said, causes, strict=True):
+            for record in records:
+                if len(record.value or b"") + len(record.key or b"") > MAX_RECORD_BYTES:
+                    self.send(record, cause)
+                else:
+                    send(record)
 
     def forget(self, key: str, cause: Input, more: tuple[tuple[str, bytes], ...] = ()) -> None:
         """Sends the tombstone of a forgotten workspace."""
@@ -93,7 +115,9 @@ class Writer:
 
 
 class StateAgent:
-    """docker.events → workspace.state (the last of a slice per workspace) and workspace.changes (each one).
+    """docker.events → workspace.changes (each one) and workspace.state: the last of a slice per workspace, and each with another status.
+
+    A status that comes and goes within a slice has a condition that no later state tells: history would show it with that of before.
 
     Args:
         view: told of every state; None where something else follows workspace.state.
@@ -119,7 +143,8 @@ class StateAgent:
     def fold(self, record: Input) -> None:
         """Folds one fact."""
         try:
-            fact = parse_fact(decode_keyed(_FACT.decode, record, "workspace_id"))
+            fact = read_fact(record.value)
+            check_key(record.key, fact.workspace_id)
         except (Undecodable, InvalidMessage) as error:
             self._refused.refuse(record, error.code, error.reason)
             return
@@ -140,28 +165,34 @@ class StateAgent:
         for change in told:
             event = changes.to_record(change, record.topic)
             self._writer.write(topics.WORKSPACE_CHANGES, change.workspace_id, event, change.type, change.id, record)
+        if any(isinstance(change.detail, StatusChanged) for change in told):
+            self._publish(*self._touched.pop(fact.workspace_id))
 
     def finish(self) -> None:
         """Publishes the states of the workspaces this slice touched."""
-        for workspace_id, (state, known, cause) in self._touched.items():
-            record = state_fold.to_record(state)
-            obeyed = self._obeyed.pop(workspace_id, ())
-            more = _answers(obeyed) if obeyed else ()
-            if workspace_id in self._erased:
-                erasing, rest = self._erased.pop(workspace_id)
-                erased = ((ERASE_HEADER, rest),)
-                if record is None and erasing is cause:
-                    more += erased
-                else:  # under its own cause, before what the same slice says of a later life
-                    self._writer.forget(workspace_id, erasing, erased)
-            if record is not None:
-                record_id = f"state.{state.epoch}.{state.offset}.{workspace_id}"
-                self._writer.write(topics.WORKSPACE_STATE, workspace_id, record, "state", record_id, cause, more)
-            elif known or obeyed:
-                self._writer.forget(workspace_id, cause, more)
-            if self._view is not None:
-                self._view.apply(workspace_id, record, _position(state))
+        for touched in self._touched.values():
+            self._publish(*touched)
         self._touched.clear()
+
+    def _publish(self, state: WorkspaceState, known: bool, cause: Input) -> None:
+        workspace_id = state.workspace_id
+        record = state_fold.to_record(state)
+        obeyed = self._obeyed.pop(workspace_id, ())
+        more = _answers(obeyed) if obeyed else ()
+        if workspace_id in self._erased:
+            erasing, rest = self._erased.pop(workspace_id)
+            erased = ((ERASE_HEADER, rest),)
+            if record is None and erasing is cause:
+                more += erased
+            else:  # under its own cause, before what the same slice says of a later life
+                self._writer.forget(workspace_id, erasing, erased)
+        if record is not None:
+            record_id = f"state.{state.epoch}.{state.offset}.{workspace_id}"
+            self._writer.write(topics.WORKSPACE_STATE, workspace_id, record, "state", record_id, cause, more)
+        elif known or obeyed:
+            self._writer.forget(workspace_id, cause, more)
+        if self._view is not None:
+            self._view.apply(workspace_id, record, _position(state))
 
 
 def _answers(obeyed: Sequence[Fact]) -> tuple[tuple[str, bytes], ...]:
@@ -171,73 +202,3 @@ def _answers(obeyed: Sequence[Fact]) -> tuple[tuple[str, bytes], ...]:
 
 def _position(state: WorkspaceState) -> Position:
     return Position(state.epoch, state.partition, state.offset)
-
-
-class Telling(Protocol):
-    """Tells more of a tick than samples and windows (`usage_telling.py`)."""
-
-    def tell(self, state: UsageState, outputs: Sequence[Mapping[str, Any]], tick: Mapping[str, Any], record: Input) -> None:
-        """Takes a tick that was folded just now, with what the fold made of it."""
-
-
-class UsageAgent:
-    """docker.stats → workspace.usage: derived samples of each tick, and windows when they are due.
-
-    Args:
-        telling: tells what else follows; None: nothing does.
-    """
-
-    def __init__(self, table: Table[UsageState], writer: Writer, refused: DeadLetters, telling: Telling | None = None) -> None:
-        self._table = table
-        self._writer = writer
-        self._refused = refused
-        self._telling = telling
-        self._owed: dict[int, Owed] = {}
-
-    def begin(self, partition: int) -> None:
-        """What the partition's windows owe is found out anew."""
-        self._owed[partition] = Owed(self._table.keys(partition))
-
-    def fold(self, record: Input) -> None:
-        """Folds one tick."""
-        partition, key = record.position.partition, record.key or b""
-        try:
-            tick = decode_keyed(decode_tick, record, "workspace_id")
-            state = self._table.get(partition, key) or usage.initial(tick["workspace_id"])
-            state, outputs = fold_tick(state, tick, record.position, record.timestamp_ms)
-        except (Undecodable, InvalidMessage) as error:
-            self._refused.refuse(record, error.code, error.reason)
-            return
-        self._refused.accept()
-        self._table.put(partition, key, state)
-        self._publish(state, outputs, record)
-        if self._telling is not None:
-            self._telling.tell(state, outputs, tick, record)
-        owed = self._owed[partition]
-        if key not in owed and (at_ms := owed_at_ms(state)) is not None:
-            owed.remember(key, at_ms)
-        self._publish_owed(owed, record)
-
-    def finish(self) -> None:
-        """Everything was said in `fold`."""
-
-    def _publish(self, state: UsageState, outputs: Sequence[Mapping[str, Any]], record: Input) -> None:
-        epoch, _, offset = record.position
-        for number, output in enumerate(outputs):
-            record_id = f"usage.{epoch}.{offset}.{number}.{state.workspace_id}"
-            self._writer.write(topics.WORKSPACE_USAGE, state.workspace_id, output, output["kind"], record_id, record)
-
-    def _publish_owed(self, owed: Owed, record: Input) -> None:
-        """Publishes what windows of any workspace owe although no sample of theirs comes any more."""
-        partition = record.position.partition
-        for key in owed.due(record.timestamp_ms):
-            state = self._table.get(partition, key)
-            if state is None:
-                continue
-            outputs = publish_owed(state, record.timestamp_ms)
-            if outputs:
-                self._table.put(partition, key, state)
-                self._publish(state, outputs, record)
-            at_ms = owed_at_ms(state)
-            if at_ms is not None:
-                owed.remember(key, at_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -17,12 +17,15 @@ from schemas import topics
 from schemas.alive import say_alive
 from schemas.journal import Journal
 from schemas.kafka import client_arguments
+from schemas.metrics import Figure, system
+from schemas.metrics.telling import Teller, tell
 from schemas.publish import Record
 from schemas.settings import Settings
-from streams.agents import StateAgent, UsageAgent, Writer
+from streams.agents import StateAgent, Writer
 from streams.dead_letters import DeadLetters
 from streams.lane import Checkpoint, LaneApp, LaneSettings, Wire
 from streams.lane.durability import Copy
+from streams.lane.measured import lane_figures
 from streams.policies import Policies
 from streams.query.state_view import StateView
 from streams.reconcile_agent import ReconcileAgent
@@ -30,6 +33,7 @@ from streams.rules import threshold_rules
 from streams.silence import Silence
 from streams.state_follower import StateFollower
 from streams.topology import STATE_APP, USAGE_APP, AppPlan, engines_table, usage_table, workspaces_table
+from streams.usage_agent import UsageAgent
 from streams.usage_telling import UsageTelling, update_policy
 
 T = TypeVar("T")
@@ -134,12 +138,21 @@ def state_app(settings: Settings, lane: LaneSettings) -> LaneApp:
     refused = DeadLetters("state", prefix, app.outputs.send)
     state = StateAgent(workspaces, Writer(prefix, app.outputs.send, refused), refused, view if embedded else None)
     app.reads(topics.DOCKER_EVENTS.full(prefix), state, workspaces, Policies(workspaces, settings, app.outputs.send).tick)
-    refused = DeadLetters("reconcile", prefix, app.outputs.send)
+    refused_listings = DeadLetters("reconcile", prefix, app.outputs.send)
     silence = Silence(engines, prefix, app.outputs.send, view)
-    reconcile = ReconcileAgent(engines, Writer(prefix, app.outputs.send, refused), refused, view, silence)
+    reconcile = ReconcileAgent(engines, Writer(prefix, app.outputs.send, refused_listings), refused_listings, view, silence)
     app.reads(topics.DOCKER_SNAPSHOTS.full(prefix), reconcile, engines, silence.tick)
     if not embedded:
         app.before_start(StateFollower(settings, view).start)
+
+    def figures() -> Iterator[Figure]:
+        yield from lane_figures(app)
+        yield from refused.figures()
+        yield from refused_listings.figures()
+        # A copy: another name may come while the text is made.
+        yield from (system.FACTS.at(number, outcome) for outcome, number in tuple(state.outcomes.items()))
+
+    app.runs_beside(partial(tell, Teller(settings, "worker state", figures)))
     return app
 
 
@@ -152,6 +165,12 @@ def usage_app(settings: Settings, lane: LaneSettings) -> LaneApp:
     writer = Writer(prefix, app.outputs.send, refused)
     telling = UsageTelling(writer, update_policy(settings), threshold_rules(settings))
     app.reads(topics.DOCKER_STATS.full(prefix), UsageAgent(table, writer, refused, telling), table)
+
+    def figures() -> Iterator[Figure]:
+        yield from lane_figures(app)
+        yield from refused.figures()
+
+    app.runs_beside(partial(tell, Teller(settings, "worker usage", figures)))
     return app
 
 

@@ -7,10 +7,11 @@ The cap wins: a new producer whose every record is refused must not drain a topi
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from schemas.metrics import Figure, system
 from schemas.publish import Record, make_record
 from schemas.topics import DEAD_LETTERS
 from streams.core.facts import Position
@@ -74,10 +75,10 @@ class DeadLetters:
         self.total = 0
         """Refused since the worker's start."""
 
-    def accept(self) -> None:
-        """A record was used."""
+    def accept(self, records: int = 1) -> None:
+        """Records were used."""
         self._run = 0
-        self._count(0)
+        self._count(0, records)
 
     def refuse(self, record: Refusable, code: str, reason: str) -> None:
         """A record cannot be used.
@@ -92,8 +93,14 @@ class DeadLetters:
         if self._run >= self._cap.run:
             raise TooManyDeadLetters(f"{self._run} records in a row were refused, the last for: {code}: {reason}")
 
-    def _count(self, refused: int) -> None:
-        self._seen += 1
+    def figures(self) -> Iterator[Figure]:
+        """How many were refused, and how near the cap is."""
+        yield system.DEAD_LETTERS.at(self.total, self._stage)
+        yield system.DEAD_IN_A_ROW.at(self._run, self._stage)
+        yield system.DEAD_CAP.at(self._cap.run, self._stage)
+
+    def _count(self, refused: int, records: int = 1) -> None:
+        self._seen += records
         self._refused += refused
         if self._seen >= self._cap.window:
             share = self._refused / self._seen

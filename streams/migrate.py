@@ -16,14 +16,14 @@ from typing import Final
 
 import click
 from clickhouse_connect.driver import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from schemas.errors import Refused, SettingError
 from schemas.settings import Settings, load_settings
 from streams import retention
-from streams.core.histogram import Histogram
-from streams.core.windows import METRICS
 from streams.retention import Rule
 from streams.sinks.clickhouse import Address, connect, explained
+from streams.sketches import STATES
 
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
 _POSITION: Final = (
@@ -33,16 +33,10 @@ _POSITION: Final = (
 #: Acknowledged inserts and merges survive a power cut: an insert is a batch, so that the price is milliseconds a batch.
 _DURABLE: Final = "fsync_after_insert = 1, fsync_part_directory = 1, min_rows_to_fsync_after_merge = 1"
 _FOR: Final = re.compile(r"^-- for: (.+)$", re.MULTILINE)
-#: The sketch of nothing, for windows without a known value.
-_NO_VALUES: Final = Histogram().to_clickhouse().hex().upper()
-#: What the views read percentiles from: in `${state_cpu}` and the like the state of a row's sketch.
-_STATES: Final = {
-    f"state_{short}": (
-        f"CAST(if(sketches['{metric}'] = '', unhex('{_NO_VALUES}'), sketches['{metric}']),"
-        " 'AggregateFunction(quantilesDD(0.01, 0.5, 0.95, 0.99), Float64)')"
-    )
-    for short, metric in zip(("cpu", "memory", "rx", "tx"), METRICS, strict=True)
-}
+#: The role for tools: dashboards, notebooks.
+READER: Final = "wst_reader"
+#: ClickHouse's codes for users that may not manage access, and for servers that keep none.
+_NO_ACCESS_MANAGEMENT: Final = frozenset((495, 497, 511, 514))
 _LEDGER: Final = """CREATE TABLE IF NOT EXISTS ${database}.wst_migrations${on_cluster} (
     number UInt32 COMMENT 'Number of the file',
     name String COMMENT 'Name of the file',
@@ -91,7 +85,7 @@ def _render(template: str, database: str, cluster: str | None, variant: Mapping[
             position=_POSITION,
             earliness=f"bitNot({_POSITION})",
             durable=_DURABLE,
-            **_STATES,
+            **STATES,
             **(variant or {}),
         )
         .strip()
@@ -105,8 +99,8 @@ def migrations() -> list[Migration]:
     return sorted((Migration(int(match[1]), entry.name, entry.read_text("utf-8")) for match, entry in found), key=lambda m: m.number)
 
 
-def script(database: str, cluster: str | None, keep: Sequence[Rule] = ()) -> str:
-    """Everything `apply` would run on an empty server, for people to read or to run themselves."""
+def script(database: str, cluster: str | None, keep: Sequence[Rule] = (), roles: bool = False) -> str:
+    """Everything `apply` would run on an empty server, for people to read or to run themselves; on one with users also the role."""
     plan = migrations()
     statements = [(m, m.statements(database, cluster)) for m in plan]
     ledger = _render(_LEDGER, database, cluster)
@@ -115,7 +109,34 @@ def script(database: str, cluster: str | None, keep: Sequence[Rule] = ()) -> str
     record = f"INSERT INTO `{database}`.wst_migrations (number, name, checksum) VALUES\n    {values};\n"
     kept = "".join(f"{statement};\n\n" for statement in retention.script(keep, database, cluster))
     kept = f"-- how long rows are kept\n{kept}" if kept else ""
-    return "".join(parts) + kept + f"-- what was applied\n{ledger};\n\n{record}"
+    told = "".join(f"{statement};\n\n" for statement in reader(database, cluster)) if roles else ""
+    told = f"\n-- for tools that read: GRANT {READER} TO a user of theirs\n{told}" if told else ""
+    return "".join(parts) + kept + f"-- what was applied\n{ledger};\n\n{record}{told}"
+
+
+def reader(database: str, cluster: str | None) -> list[str]:
+    """Statements that make the role for tools that read. Views read tables as whoever asks, so that it may read both."""
+    on_cluster = f" ON CLUSTER `{cluster}`" if cluster else ""
+    return [f"CREATE ROLE IF NOT EXISTS {READER}{on_cluster}", f"GRANT{on_cluster} SELECT ON `{database}`.* TO {READER}"]
+
+
+def make_reader(address: Address, client: Client, cluster: str | None) -> str | None:
+    """Makes the role; says in a line why not, where the server lets this user make none. An embedded archive has no users.
+
+    Raises:
+        WstError: ClickHouse is out of reach.
+    """
+    if address.directory is not None:
+        return None
+    with explained(address):
+        try:
+            for statement in reader(address.database, cluster):
+                client.command(statement)
+        except ClickHouseError as error:
+            if not isinstance(error, Error) or error.code not in _NO_ACCESS_MANAGEMENT:
+                raise
+            return f"the role {READER} is not there: this user may make none; whoever may runs the end of `wst migrate --print`"
+    return None
 
 
 def apply(address: Address, client: Client, cluster: str | None = None, plan: list[Migration] | None = None) -> list[str]:
@@ -190,16 +211,20 @@ def migrate(show: bool) -> None:
     settings = load_settings()
     keep = retention.rules(settings)
     if show:
-        click.echo(script(settings.clickhouse_database, settings.clickhouse_cluster, keep), nl=False)
+        roles = address_of(settings).directory is None
+        click.echo(script(settings.clickhouse_database, settings.clickhouse_cluster, keep, roles), nl=False)
         return
     address = address_of(settings)
     client = connect(address)
     try:
         done = apply(address, client, settings.clickhouse_cluster)
         changed = retention.apply(address, client, keep, settings.clickhouse_cluster)
+        without = make_reader(address, client, settings.clickhouse_cluster)
     finally:
         client.close()
     for line in changed:
         click.echo(line)
     if done or not changed:
         click.echo(f"applied {', '.join(done)}" if done else f"database {address.database} at {address.shown} is up to date")
+    if without:
+        click.echo(without, err=True)

@@ -29,10 +29,10 @@ class Owed:
         self._waiting.add(key)
         heapq.heappush(self._heap, (at_ms, key))
 
-    def due(self, now_ms: int) -> list[bytes]:
-        """A few keys whose time has come; each waits no more until it is remembered again."""
+    def due(self, now_ms: int, records: int = 1) -> list[bytes]:
+        """Keys whose time has come, a few for each record; each waits no more until it is remembered again."""
         found: list[bytes] = []
-        while self._heap and self._heap[0][0] <= now_ms and len(found) < _AT_ONCE:
+        while self._heap and self._heap[0][0] <= now_ms and len(found) < _AT_ONCE * records:
             found.append(heapq.heappop(self._heap)[1])
         self._waiting.difference_update(found)
         return found

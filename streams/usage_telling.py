@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from schemas import topics
 from schemas.identity import notice_fact_id
 from schemas.settings import Settings
 from streams.agents import Writer
+from streams.core.figures import figures_of
 from streams.core.notices import notice_fact
 from streams.core.samples import IN_WINDOWS, unpack
 from streams.core.thresholds import Alert, Measured, Rule, all_calm, judge, leave, own_thresholds, rules_of
-from streams.core.updates import Figures, Update, UpdatePolicy, activity, is_due, update
+from streams.core.updates import (
+    Update,
+    UpdatePolicy,
+    activity,
+    activity_of,
+    is_activity_due,
+    is_due,
+    is_update_due,
+    update,
+    update_whole,
+)
 from streams.core.usage import UsageState
 from streams.lane import Input
-from streams.query.metrics import Metrics, Sampled, combine
 
 Record = Mapping[str, Any]
 
-#: What an update tells, by the interface's names; all of it adds up over the parts of a tick.
-_FIGURES: Final = {
-    "cpu_percent": "cpu_percent",
-    "memory_usage": "memory_used_bytes",
-    "memory_limit": "memory_limit_bytes",
-    "network_rx_bytes_total": "network_rx_total_bytes",
-    "network_tx_bytes_total": "network_tx_total_bytes",
-    "network_rx_bytes_per_second": "network_rx_bytes_per_second",
-    "network_tx_bytes_per_second": "network_tx_bytes_per_second",
-    "block_read_bytes_total": "block_read_total_bytes",
-    "block_write_bytes_total": "block_write_total_bytes",
-    "pids": "pids",
-}
 _MB: Final = 1 << 20
 #: Workspaces whose rules are remembered.
 _RULES_KEPT: Final = 100_000
@@ -66,11 +63,53 @@ class UsageTelling:
         if not samples:
             return
         entry = state.updates.of(tick["engine_id"])
-        busy = activity(entry, tick, (sample["derived"] for sample in samples), self._policy)
+        derived = [sample["derived"] for sample in samples]
+        busy = activity(entry, tick, derived, self._policy)
         if busy is not None:
             self._tell_activity(tick, busy, record)
-        if is_due(entry, tick, self._policy) and (found := update(entry, tick, _figures(samples, tick))) is not None:
-            self._tell_update(state, found, tick, record)
+        if is_due(entry, tick, self._policy):
+            found = update(entry, tick, figures_of(derived, tick["host_memory_bytes"]))
+            if found is not None:
+                self._tell_update(state, found, tick, record)
+
+    def tell_calm(
+        self,
+        state: UsageState,
+        whose: tuple[str, int, int],
+        derived: Callable[[], Sequence[bytes]],
+        tick: Callable[[], Record],
+        record: Input,
+    ) -> None:
+        """Takes a tick in one part that was folded just now, of an engine without watches, whose samples are all below the levels.
+
+        Args:
+            whose: its engine's id, its instant, and the memory of the engine's host.
+            derived: gives its packed derived samples; asked where they are wanted, which is seldom.
+            tick: gives the rest of it, likewise.
+        """
+        engine_id, at_ns, host_memory_bytes = whose
+        entry = state.updates.of(engine_id)
+        if is_activity_due(entry, at_ns, self._policy):
+            busy = activity_of(entry, at_ns, derived(), self._policy)
+            if busy is not None:
+                self._tell_activity(tick(), busy, record)
+        if is_update_due(entry, at_ns, self._policy):
+            found = update_whole(entry, figures_of(derived(), host_memory_bytes), at_ns)
+            if found is not None:
+                self._tell_update(state, found, tick(), record)
+
+    def levels(self, workspace_id: str, labels: Record) -> tuple[float, float] | None:
+        """Percent of CPU and memory that no threshold of a workspace lies below; None: each sample must be looked at."""
+        found = {"cpu": float("inf"), "memory": float("inf")}
+        for rule in self._rules_of(workspace_id, labels):
+            if rule.metric not in found or rule.above is None or rule.above <= 0:
+                return None
+            found[rule.metric] = min(found[rule.metric], rule.above)
+        return found["cpu"], found["memory"]
+
+    def is_watched(self, state: UsageState, engine_id: str) -> bool:
+        """Whether anything of an engine's containers is near or above a threshold."""
+        return engine_id in state.updates.watches
 
     def _judge(self, state: UsageState, samples: Iterable[Record], tick: Record, record: Input) -> None:
         """Thresholds: what is raised, and what is over."""
@@ -157,10 +196,3 @@ class UsageTelling:
             section: content,
         }
         self._writer.write(topics.WORKSPACE_CHANGES, tick["workspace_id"], event, kind, str(event["id"]), record)
-
-
-def _figures(samples: Sequence[Record], tick: Record) -> Figures:
-    sampled = [Sampled(tick["engine_id"], tick["host_memory_bytes"], unpack(sample["derived"])) for sample in samples]
-    metrics = combine(sampled) or Metrics()
-    found = {name: getattr(metrics, source) for name, source in _FIGURES.items()}
-    return {name: float(value) for name, value in found.items() if value is not None}

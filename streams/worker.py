@@ -64,7 +64,7 @@ async def _run_all() -> int:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    keepers = [asyncio.create_task(_keep(name, stop), name=name) for name in ("state", "usage")]
+    keepers = [asyncio.create_task(_keep(name, stop, env), name=name) for name, env in _environments().items()]
     done, running = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
     if running:
@@ -72,14 +72,23 @@ async def _run_all() -> int:
     return max(keeper.result() for keeper in done)
 
 
-async def _keep(name: str, stop: asyncio.Event) -> int:
+def _environments() -> dict[str, dict[str, str]]:
+    """The children's environments: each shows its figures on a port of its own, the second on the next one."""
+    from schemas.settings import load_settings
+
+    port = load_settings().metrics_port
+    own = [{} if not port else {"WST_METRICS_PORT": str(port + number)} for number in range(2)]
+    return {name: os.environ | more for name, more in zip(("state", "usage"), own, strict=True)}
+
+
+async def _keep(name: str, stop: asyncio.Event, env: dict[str, str]) -> int:
     """Keeps one child running; returns its status when it ends for good."""
     stopping = asyncio.create_task(stop.wait())
     deaths = 0
     ran = False
     while not stop.is_set():
         started_s = asyncio.get_running_loop().time()
-        child = await asyncio.create_subprocess_exec(sys.executable, "-m", "schemas.wst", "worker", name, env=os.environ)
+        child = await asyncio.create_subprocess_exec(sys.executable, "-m", "schemas.wst", "worker", name, env=env)
         ended = asyncio.create_task(child.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():

@@ -8,12 +8,18 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import settings
 
 from tests.platform import groups
 from tests.platform.clickhouse_http import ClickHouseHttpServer
 from tests.platform.engine import DockerEngine
 from tests.platform.kafka import KafkaBroker
 from tests.platform.process import ServerProcess
+from tests.platform.registry import SchemaRegistry
+
+# A busy machine makes an example slow now and then: that is no failure of a property.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -23,11 +29,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     # A run that is told to end (`timeout`, CI) tears its fixtures down as on Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # A shell lets what it runs in its background ignore Ctrl-C, and so would all that tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for group in groups.GROUPS:
         config.addinivalue_line("markers", f"{group.name}: needs a {group.part}")
     config.addinivalue_line("markers", "missing_part(line): fails, as a part is missing in CI")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads which tests stay together
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     groups.assign(items)
     groups.leave_out(config, items)
@@ -90,6 +100,13 @@ def private_kafka() -> Iterator[KafkaBroker]:
     """A Kafka broker of the test's own, to kill and pause."""
     with KafkaBroker() as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def schema_registry() -> Iterator[SchemaRegistry]:
+    """The session's schema registry; begin the names of subjects with `unique`."""
+    with SchemaRegistry() as registry:
+        yield registry
 
 
 @pytest.fixture(scope="session")

@@ -31,11 +31,15 @@ class Answers:
         return bool(told)
 
     def take_event(self, event: Record) -> None:
-        """Takes note of a refusal, or of a sync that was asked for."""
+        """Takes note of a refusal, or of what became of a sync that was asked for."""
         error, sync = event.get("error"), event.get("sync")
+        failed = error["context"].get("request_id", "") if error and event.get("stream", "").lower() == "engine" else ""
         if error and error["code"] == "refused" and "command_id" in error["context"]:
             self._commands[error["context"]["command_id"]] = error["error"]
             _shorten(self._commands, self._keep)
+        elif failed:
+            self._syncs.setdefault(failed, {})[event["engine_id"]] = event
+            _shorten(self._syncs, self._keep)
         elif sync and event["type"] == "sync_complete" and sync["request_id"]:
             self._syncs.setdefault(sync["request_id"], {})[event["engine_id"]] = event
             _shorten(self._syncs, self._keep)
@@ -49,7 +53,7 @@ class Answers:
         return self._commands[fact_id]
 
     def syncs(self, request_id: str) -> Mapping[str, Record]:
-        """The `sync_complete` events that answer a request, by engine id."""
+        """The events that answer a request, by engine id: `sync_complete`, or an `error` where the engine could not be listed."""
         return self._syncs.get(request_id, {})
 
 

@@ -6,6 +6,7 @@ from typing import Final
 
 from fastapi import FastAPI
 
+from schemas.metrics import Figures
 from streams.api import (
     document,
     problems,
@@ -19,6 +20,7 @@ from streams.api import (
     routes_health,
     routes_history,
     routes_letters,
+    routes_metrics,
     routes_query,
     routes_stream,
     routes_time,
@@ -29,6 +31,7 @@ from streams.api.desk import Desk
 from streams.api.edge import EdgeMiddleware
 from streams.api.guard import Guard, GuardMiddleware
 from streams.api.live import Live
+from streams.api.packing import PackingMiddleware
 from streams.api.site import Health, Site
 from streams.query.archive import Archive
 
@@ -39,6 +42,7 @@ _AREAS: Final = (
     routes_events.add,
     routes_history.add,
     routes_letters.add,
+    routes_metrics.add,
     routes_query.add,
     routes_stream.add,
     routes_time.add,
@@ -51,19 +55,21 @@ _AREAS: Final = (
 )
 
 
-def make_app(live: Live, archive: Archive, guard: Guard, health: Health, desk: Desk | None = None) -> FastAPI:
+def make_app(live: Live, archive: Archive, guard: Guard, health: Health, desk: Desk | None = None, sink: Figures | None = None) -> FastAPI:
     """Puts the app together.
 
     Args:
         health: what `/healthz` says beside what the app knows itself.
         desk: takes what people ask for to the log; None: it only reads.
+        sink: figures of a sink in the same process.
     """
-    return app_of(Site(live, archive, guard, health, desk))
+    return app_of(Site(live, archive, guard, health, desk, sink))
 
 
 def app_of(site: Site) -> FastAPI:
     """The app of a site."""
     app = FastAPI(title="wst", description="Status and use of workspaces: what is now, and what happened.", docs_url=None, redoc_url=None)
+    app.add_middleware(PackingMiddleware)
     app.add_middleware(GuardMiddleware, guard=site.guard)
     app.add_middleware(EdgeMiddleware)
     problems.install(app)

@@ -60,7 +60,7 @@ class Desk:
         return next((refusal for fact in facts if (refusal := answers.refusal(fact)) is not None), None)
 
     async def sync(self, targets: Mapping[str, str], request_id: str, *, everything: bool, workspace_id: str, by: str) -> dict[str, Event]:
-        """Asks engines to be listed now; the `sync_complete` of each that answered in time, by engine id.
+        """Asks engines to be listed now; of each that answered in time the `sync_complete`, or the `error` it came to, by engine id.
 
         Args:
             targets: name by id of the engines asked.

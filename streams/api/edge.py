@@ -14,6 +14,8 @@ from streams.api.problems import Problem
 LONGEST_QUERY: Final = 65_000
 #: Bytes of a request's body.
 LARGEST_BODY: Final = 65_536
+#: All headers of a request together, bytes. The server cuts off what grows without an end; a block that comes whole may be larger.
+LARGEST_HEADERS: Final = 32_768
 
 _HEADERS: Final = {
     # The dashboard has no inline script or style, and speaks to its own origin only.
@@ -66,6 +68,8 @@ class EdgeMiddleware:
 def _judge(scope: Scope) -> Problem | None:
     if len(scope.get("raw_path") or b"") + len(scope["query_string"]) > LONGEST_QUERY:
         return Problem(414, "too long", f"path and query are longer than {LONGEST_QUERY} bytes")
+    if sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEADERS:
+        return Problem(431, "too large", f"the headers are larger than {LARGEST_HEADERS} bytes")
     length = dict(scope["headers"]).get(b"content-length", b"0")
     if not length.isdigit() or int(length) > LARGEST_BODY:
         return _too_large()

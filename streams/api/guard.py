@@ -1,7 +1,7 @@
 """Who may ask: decided from the request line and headers alone, before anything else looks at a request.
 
-A browser page anywhere can send requests to loopback: hence the Host allow-list (DNS rebinding) and no writes with
-a foreign Origin. Beyond loopback only with a token.
+A browser page anywhere can send requests to loopback: hence the Host allow-list (DNS rebinding), and nothing for a page
+of another origin. Beyond loopback only with a token.
 """
 
 from __future__ import annotations
@@ -11,20 +11,20 @@ from base64 import urlsafe_b64decode
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Final
 from urllib.parse import urlsplit
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
+from schemas.loopback import is_loopback
 from schemas.settings import Settings
 from schemas.tokens import make_token
 from streams.api.problems import Problem
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 #: Asked by health checks that have no token; it says nothing about workspaces.
-OPEN_PATHS: Final = frozenset({"/healthz", "/"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz", "/"})
 #: The dashboard's own files: the same for everyone.
 OPEN_FOLDER: Final = "/assets/"
 #: How a browser, which cannot set headers on a WebSocket, sends its token: as a subprotocol, base64url without padding.
@@ -61,6 +61,9 @@ class Guard:
         origin = headers.get("origin")
         if method not in SAFE and origin is not None and _netloc(origin) != headers.get("host"):
             return Problem(403, "foreign origin", "a page of another origin may not change anything here")
+        if method in SAFE and _of_another_page(headers):
+            # It could not read the answer anyway; but it could make us work, and tell from the time what there is.
+            return Problem(403, "foreign origin", "a page of another origin may not ask here")
         if path in OPEN_PATHS or path.startswith(OPEN_FOLDER) or not (self.token or self.read_token):
             return None
         given = _token(headers)
@@ -85,14 +88,6 @@ def guard_of(settings: Settings) -> Guard:
     return Guard(None, token, read_token)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether an address reaches this machine only."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
 def _host_name(host: str) -> str:
     """The name in a Host header, without port and brackets."""
     try:
@@ -106,6 +101,15 @@ def _netloc(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
+
+
+def _of_another_page(headers: Mapping[str, str]) -> bool:
+    """Whether a browser says that a page of another origin asks; that one follows a link there is no such thing."""
+    origin = headers.get("origin")
+    if origin is not None and _netloc(origin) != headers.get("host"):
+        return True
+    follows_a_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
+    return headers.get("sec-fetch-site") in ("cross-site", "same-site") and not follows_a_link
 
 
 def _token(headers: Mapping[str, str]) -> bytes:

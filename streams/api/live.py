@@ -6,27 +6,28 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from schemas import topics
+from schemas.alive import say_alive
 from schemas.codec import Undecodable, codec
 from schemas.errors import Unreachable
 from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
 from streams.api.answers import Answers
 from streams.api.begin import begin_of
+from streams.api.open_alerts import OpenAlerts
 from streams.api.pulse import Pulse, Touched
 from streams.api.recent import RecentEvents
-from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
 from streams.query.archive import Archive
 from streams.query.engine_view import EngineView
 from streams.query.state_view import StateView, position_of
 from streams.query.usage_view import UsageView
-from streams.sinks.rows import arrived
+from streams.sinks.rows import record_of
 
 _log: Final = logging.getLogger("wst.api")
 
@@ -47,6 +48,7 @@ class Live:
         changed_states, changed_metrics: which workspaces had news.
         answers: what became of commands and syncs.
         engines: the engines and who watches them.
+        alerts: those that last, as far as the log tells; what is older the archive adds.
         skipped: records that could not be read; the sink makes dead letters of them.
     """
 
@@ -64,6 +66,7 @@ class Live:
         self.changed_states = Touched()
         self.changed_metrics = Touched()
         self.answers = Answers()
+        self.alerts = OpenAlerts()
         self.engines = EngineView()
         self.loaded = asyncio.Event()
         self.skipped = 0
@@ -101,6 +104,7 @@ class Live:
             quiet_since = time.monotonic()
             while True:
                 fetched = await consumer.getmany(timeout_ms=_POLL_MS, max_records=500)
+                say_alive(self.settings.data_dir, "api")
                 for partition, records in fetched.items():
                     self._take_all(partition, records)
                 quiet_since = time.monotonic() if fetched else quiet_since
@@ -122,6 +126,12 @@ class Live:
             behind = max(0, end - self._positions[partition]) if end is not None and partition in self._positions else 0
             lags[partition.topic] = lags.get(partition.topic, 0) + behind
         return lags
+
+    def lag_by_partition(self) -> dict[TopicPartition, int]:
+        """Records not yet taken, by partition, as far as is known."""
+        consumer = self._consumer
+        ends = {} if consumer is None else {partition: consumer.highwater(partition) for partition in consumer.assignment()}
+        return {partition: max(0, (end or 0) - self._positions.get(partition, end or 0)) for partition, end in ends.items()}
 
     async def _place(self, consumer: AIOKafkaConsumer) -> None:
         assigned = [TopicPartition(name, number) for name in self._take for number in range(self.settings.partitions)]
@@ -157,7 +167,7 @@ class Live:
 
     def _take_usage(self, record: ConsumerRecord[bytes, bytes]) -> None:
         if dict(record.headers).get("wst-type") != b"windows":
-            usage = _decoded(topics.WORKSPACE_USAGE, record)
+            usage = record_of(topics.WORKSPACE_USAGE.name, record.key, record.value)
             if self.usage.apply(usage):
                 self.changed_metrics.touch(usage["workspace_id"])
                 self.pulse.beat()
@@ -165,11 +175,7 @@ class Live:
     def _take_event(self, record: ConsumerRecord[bytes, bytes]) -> None:
         at = self._begin.behind(record) - 1
         self.recent.seen(record.partition, at)
-        event = _decoded(topics.WORKSPACE_CHANGES, record)
+        event = record_of(topics.WORKSPACE_CHANGES.name, record.key, record.value)
         self.answers.take_event(event)
+        self.alerts.take_event(event)
         self.recent.add(event, record.partition, at)
-
-
-def _decoded(topic: topics.Topic, record: ConsumerRecord[bytes, bytes]) -> dict[str, Any]:
-    one = arrived(topic.name, Position(0, record.partition, record.offset), record.key, record.value, record.headers, record.timestamp)
-    return one.record or {}

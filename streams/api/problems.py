@@ -22,10 +22,14 @@ class Problem(Exception):
         title: what kind, always the same for the same kind.
         detail: what happened here, and what to do.
         more: further members of the answer.
+
+    Attributes:
+        headers: further headers of the answer.
     """
 
     def __init__(self, status: int, title: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
+        self.headers: dict[str, str] = {}
         self.status = status
         self.title = title
         self.detail = detail
@@ -34,8 +38,8 @@ class Problem(Exception):
     def response(self) -> Response:
         """The answer."""
         body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail, **self.more}
-        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {"Retry-After": "1"} if self.status == 503 else None
-        return Response(orjson.dumps(body), self.status, headers, "application/problem+json")
+        headers = {"WWW-Authenticate": "Bearer"} if self.status == 401 else {"Retry-After": "1"} if self.status == 503 else {}
+        return Response(orjson.dumps(body), self.status, headers | self.headers, "application/problem+json")
 
 
 def install(app: FastAPI) -> None:
@@ -46,8 +50,12 @@ def install(app: FastAPI) -> None:
         return error.response()
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
-        return Problem(error.status_code, str(error.detail).lower(), "there is nothing like that here").response()
+    async def http(request: Request, error: HTTPException) -> Response:
+        allowed = (error.headers or {}).get("Allow", "")
+        detail = f"{request.method} is not for this path: {allowed}" if allowed else "there is nothing like that here"
+        problem = Problem(error.status_code, str(error.detail).lower(), detail)
+        problem.headers.update(error.headers or {})
+        return problem.response()
 
     @app.exception_handler(RequestValidationError)
     async def validation(_: Request, error: RequestValidationError) -> Response:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
@@ -10,17 +9,13 @@ from typing import Annotated, Any, Final
 from fastapi import FastAPI, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.requests import INTERVALS, LONGEST_S, SHORTEST_S, new_id
+from schemas.requests import INTERVALS, LONGEST_MUTE_S, LONGEST_S, SHORTEST_S, is_workspace_id, new_id
 from schemas.settings import parse_duration
 from streams.api.desk import Desk, NoAnswer
 from streams.api.problems import Problem
 from streams.api.routes_engines import the_engine
 from streams.api.site import Json, Site, answer
 from streams.query.present import event_json
-
-_ID: Final = re.compile(r"[a-z0-9._:@-]{1,200}")
-#: Longest a mute may last, s: who wants more wants another rule.
-_LONGEST_MUTE_S: Final = 366 * 86_400.0
 
 Text = Annotated[str, Field(max_length=200)]
 
@@ -127,7 +122,7 @@ def _add_named(app: FastAPI, site: Site) -> None:
 
     @app.post("/api/v1/workspaces/{workspace}/register", summary="Makes a workspace known that has no containers yet", responses=_ANSWERS)
     async def register(workspace: str, asked: Named | None = None) -> Response:
-        if not _ID.fullmatch(workspace):
+        if not is_workspace_id(workspace):
             raise Problem(422, "wrong argument", f"{workspace[:200]!r} is no workspace id: 1 to 200 of a-z 0-9 . _ : @ -")
         asked = asked or Named()
         return await _command(site, (workspace, asked.name or workspace), "register", asked, {"name": asked.name})
@@ -172,7 +167,7 @@ def _duration(name: str, text: str, shortest_s: float, longest_s: float) -> floa
 
 
 def _mute_arguments(asked: Mute) -> dict[str, str]:
-    return {"for_s": f"{_duration('for', asked.duration, 1, _LONGEST_MUTE_S):g}"}
+    return {"for_s": f"{_duration('for', asked.duration, 1, LONGEST_MUTE_S):g}"}
 
 
 async def _command(site: Site, workspace: tuple[str, str], name: str, asked: Asked, arguments: Mapping[str, str] | None = None) -> Response:
@@ -219,13 +214,16 @@ async def _sync(site: Site, asked: Sync) -> Response:
     everything = asked.engine is None and asked.workspace is None
     found = await desk.sync(targets, request_id, everything=everything, workspace_id=workspace_id, by=asked.by)
     missing = [name for engine_id, name in targets.items() if engine_id not in found]
+    failed = {engine_id: event["message"] for engine_id, event in sorted(found.items()) if event["type"] == "error"}
+    if failed and len(failed) == len(found):
+        raise Problem(409, "refused", f"sync: {'; '.join(failed.values())}", request_id=request_id, code="refused")
     if not found:
         who = f"none of the engines {', '.join(missing)}" if missing else "no engine"
         raise Problem(504, "no answer yet", f"{who} answered; `wst engines` says how they are", request_id=request_id)
-    syncs: list[Json] = [event_json(found[engine_id])["data"] for engine_id in sorted(found)]
+    syncs: list[Json] = [event_json(found[engine_id])["data"] for engine_id in sorted(found.keys() - failed.keys())]
     state = site.live.states.get(workspace_id) if workspace_id else None
     shown = {} if state is None else {"workspace": site.state(state)}
-    return answer({"request_id": request_id, "syncs": syncs, "unanswered": missing} | shown)
+    return answer({"request_id": request_id, "syncs": syncs, "unanswered": missing, "failed": list(failed.values())} | shown)
 
 
 def _targets(site: Site, asked: Sync) -> tuple[dict[str, str], str]:

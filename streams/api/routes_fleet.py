@@ -20,14 +20,16 @@ def add(app: FastAPI, site: Site) -> None:
 
     @app.get("/api/v1/statistics", summary="How the API does: what it knows, how far behind it is, who listens")
     async def statistics() -> Response:
+        # Of a listing that found nothing new no state tells: the engines do, and states where the log has no listing any more.
         listings = [state["last_sync_ns"] for state in live.states if state["last_sync_ns"]]
+        last_sync = live.engines.last_listed() or time_text(max(listings, default=None))
         return answer(
             {
                 "workspaces": len(live.states),
                 "loaded": live.loaded.is_set(),
-                "collect_interval_seconds": live.settings.collect_interval,
-                "sync_interval_seconds": live.settings.sync_interval,
-                "last_sync": time_text(max(listings, default=None)),
+                "collect_interval_seconds": live.engines.interval_s("collect", live.settings.collect_interval),
+                "sync_interval_seconds": live.engines.interval_s("sync", live.settings.sync_interval),
+                "last_sync": last_sync,
                 "lag": live.lag(),
                 "skipped": live.skipped,
                 "state_changes": live.states.changes,

@@ -23,3 +23,8 @@ def add(app: FastAPI, site: Site) -> None:
         if site.guard.judge("GET", "/api/v1/workspaces", request.headers) is not None:
             said = {name: value for name, value in said.items() if name not in PLACES}
         return answer(said, 200 if said["status"] == "ok" else 503)
+
+    @app.get("/readyz", summary="Whether it may be asked: 200 once all states are loaded, 503 before")
+    async def readyz() -> Response:
+        ready = live.loaded.is_set()
+        return answer({"ready": ready}, 200 if ready else 503)

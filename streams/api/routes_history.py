@@ -36,13 +36,17 @@ def _add_history(app: FastAPI, site: Site) -> None:
         since: Since = None,
         until: Until = None,
         step: Annotated[str | None, Query(description="Such as 30s, 5m, 1h, 1d; without it one that fits the range.")] = None,
+        container: Annotated[
+            str | None,
+            Query(min_length=1, max_length=256, description="Only this one: its name, or its id or the first twelve digits of it."),
+        ] = None,
     ) -> Response:
         since_ns, until_ns = span(since, until, HOUR_NS)
         try:
             chosen = plan(since_ns, until_ns, None if step is None else parse_duration(step), time.time_ns())
         except (SettingError, ValueError, OverflowError) as error:
             raise Problem(422, "wrong argument", str(error) if isinstance(error, SettingError) else f"step: {error}") from None
-        return answer(await history(site.archive, the_past_of(site, workspace), chosen))
+        return answer(await history(site.archive, the_past_of(site, workspace), container, chosen))
 
 
 def _add_rows(app: FastAPI, site: Site) -> None:

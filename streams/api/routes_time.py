@@ -17,7 +17,7 @@ from streams.core.idle import IdlePolicy
 from streams.query.archive import Cursor, EventFilter
 from streams.query.history import DAY_NS
 from streams.query.idle import dry_run
-from streams.query.past import facts_until, states_at
+from streams.query.past import begin_of, begins_of, facts_until, states_at
 from streams.query.present import state_json, time_text
 from streams.query.timeline import timeline
 from streams.query.why import trace, why
@@ -54,7 +54,8 @@ def _add_why(app: FastAPI, site: Site) -> None:
     async def reasons(workspace: str, at: At = None) -> Response:
         at_ns = time.time_ns() if at is None else _instant("at", at)
         name = the_past_of(site, workspace)
-        found = trace(name, await facts_until(site.archive, name, at_ns))
+        begin = begin_of(name, await begins_of(site.archive, [name]))
+        found = trace(begin, await facts_until(site.archive, name, at_ns))
         said = why(found, site.live.facts_topic, at_ns)
         if said is None:
             raise _unknown_then(name, at_ns)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
 
+from streams.api.orders import ORDERS, Key, Order
+from streams.api.packing import takes_gzip
 from streams.api.pages import Cursor, next_link
 from streams.api.problems import Problem
 from streams.api.site import Site, answer
@@ -25,7 +28,11 @@ def add(app: FastAPI, site: Site) -> None:
 
 
 def _add_all(app: FastAPI, site: Site) -> None:
-    @app.get("/api/v1/workspaces", summary="All workspaces, by id", responses={304: {"description": "as the tag says"}})
+    @app.get(
+        "/api/v1/workspaces",
+        summary="All workspaces, by id or what needs someone first",
+        responses={304: {"description": "as the tag says"}},
+    )
     async def workspaces(
         request: Request,
         status: Annotated[str | None, Query(description="Only those: active, inactive or archived.")] = None,
@@ -34,23 +41,34 @@ def _add_all(app: FastAPI, site: Site) -> None:
         engine: Annotated[str | None, Query(description="Only those with a container on this engine: its name or id.")] = None,
         label: Annotated[list[str] | None, Query(description="Only those with this label: name=value or name. May be repeated.")] = None,
         q: Annotated[str | None, Query(description="Only those whose id, name or a container's name or image contains this.")] = None,
+        order: Annotated[str, Query(description="By id, or by need: what is failing first, then degraded, stale, active.")] = "id",
         limit: Annotated[int, Query(ge=1, le=_MOST, description="At most so many; the answer's Link header leads to the rest.")] = _MOST,
-        cursor: Annotated[str | None, Query(description="From the Link header of the page before.")] = None,
+        cursor: Annotated[str | None, Query(description="From the Link header of the page before, of the same order.")] = None,
     ) -> Response:
         site.insist_on_loaded()
-        version, everything = site.shelf.all()
-        headers = {"ETag": f'W/"{version}"', "Cache-Control": "no-cache"}
+        question = (status, condition, stale, engine, tuple(label or ()), q, order, limit, cursor)
+        tests = _tests(status, condition, stale, engine, label or [], q)
+        if order not in ORDERS:
+            raise Problem(422, "wrong argument", f"order: {order[:80]!r} is none of {', '.join(ORDERS)}")
+        ordered = ORDERS[order]
+        after = ordered.read(Cursor.parse(cursor).last) if cursor else None
+        made = await site.listings.of(question, partial(_chosen, site, tests, ordered, after, limit)).now()
+        headers = {"ETag": f'W/"{made.version}"', "Cache-Control": "no-cache", "Vary": "Accept-Encoding"}
         if headers["ETag"] in request.headers.get("if-none-match", ""):
             return Response(None, 304, headers)
-        if not request.query_params:
-            return Response(everything, 200, headers, "application/json")
-        tests = _tests(status, condition, stale, engine, label or [], q)
-        after = Cursor.parse(cursor).last if cursor else ""
-        found = [state for state in site.live.states if state["workspace_id"] > after and all(test(state) for test in tests)]
-        if len(found) > limit:
-            found = found[:limit]
-            headers["Link"] = next_link(request, Cursor(found[-1]["workspace_id"]))
-        return Response(site.shelf.list(found), 200, headers, "application/json")
+        if made.last is not None:
+            headers["Link"] = next_link(request, Cursor(made.last))
+        if not takes_gzip(request.headers):
+            return Response(made.body, 200, headers, "application/json")
+        return Response(made.packed, 200, headers | {"Content-Encoding": "gzip"}, "application/json")
+
+
+def _chosen(
+    site: Site, tests: list[Callable[[StateRecord], bool]], order: Order, after: Key | None, limit: int
+) -> tuple[list[StateRecord], str | None]:
+    chosen = [state for state in site.live.states if all(test(state) for test in tests)]
+    found = order.behind(chosen, after)
+    return found[:limit], order.text(found[limit - 1]) if len(found) > limit else None
 
 
 def _tests(

@@ -14,13 +14,14 @@ from typing import Any, Final
 from schemas.engines import masked_url
 from schemas.errors import SettingError
 from schemas.settings import Settings
+from schemas.watchdog import attended
 from streams.api.app import make_app
 from streams.api.desk import Desk
 from streams.api.guard import guard_of
 from streams.api.live import Live
 from streams.api.server import address_of, listen, serving
 from streams.migrate import address_of as archive_address
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.ready import say_ready
 from streams.sinks.letters import letters
 from streams.sinks.run import SinkPart
@@ -52,11 +53,12 @@ async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
     archive = ClickHouseArchive(archive_address(settings))
     live = Live(settings, archive if settings.journal else None)
     publisher = letters(settings)
-    app = make_app(live, archive, guard, lambda: _health(settings, sink), Desk(publisher, live, settings.topic_prefix))
+    desk, figures = Desk(publisher, live, settings.topic_prefix), sink.consumer.figures if sink is not None else None
+    app = make_app(live, archive, guard, lambda: _health(settings, sink), desk, figures)
     following = asyncio.create_task(live.run())
     sinking = [asyncio.create_task(sink.run())] if sink is not None else []
     try:
-        async with serving(app, listening, live.recent.close) as server:
+        async with attended("the API's loop"), serving(app, listening, live.recent.close) as server:
             ready = asyncio.create_task(_say_ready(live, address_of(listening)))
             asked = asyncio.create_task(stop.wait())
             await asyncio.wait([following, *sinking, server, asked], return_when=asyncio.FIRST_COMPLETED)

@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from schemas.errors import SettingError
+from streams.api.patience import PATIENCE_S, Patience
 
 _LAST_ANSWERS_S: Final = 1
 _BACKLOG: Final = 128
@@ -78,21 +79,26 @@ def address_of(listening: socket.socket) -> str:
 
 
 @asynccontextmanager
-async def serving(app: ASGIApp, listening: socket.socket, on_end: Callable[[], None]) -> AsyncIterator[asyncio.Task[None]]:
+async def serving(
+    app: ASGIApp, listening: socket.socket, on_end: Callable[[], None], patience_s: float = PATIENCE_S
+) -> AsyncIterator[asyncio.Task[None]]:
     """Serves while the context is open; gives the task, which ends early only by a fault.
 
     Args:
         on_end: called before the last answers are waited for.
+        patience_s: who keeps the server waiting for so long is cut off.
     """
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=_LAST_ANSWERS_S,
+        app, http="h11", log_config=None, access_log=False, server_header=False, lifespan="off", timeout_graceful_shutdown=_LAST_ANSWERS_S,
         ws=_Socket, ws_max_size=_MESSAGE_BYTES, ws_per_message_deflate=False, h11_max_incomplete_event_size=_HEADER_BYTES,
     )  # fmt: skip
     server = _Server(config)
     task = asyncio.create_task(server.serve(sockets=[listening]))
+    looking = asyncio.create_task(Patience(server.server_state.connections).run(patience_s))
     try:
         yield task
     finally:
+        looking.cancel()
         on_end()
         server.should_exit = True
         with contextlib.suppress(asyncio.CancelledError):

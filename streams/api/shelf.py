@@ -1,37 +1,28 @@
-"""Every workspace's JSON as bytes, made once per change: a list of a thousand is then a matter of joining."""
+"""Every workspace's JSON as bytes, made once per change: a list of a thousand (`listing.py`) is then a matter of joining."""
 
 from __future__ import annotations
 
 import secrets
-import time
-from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
 
 import orjson
 
-from streams.query.present import state_json
+from streams.query.present import standing_json, workspace_metrics_json
 from streams.query.state_view import StateRecord, StateView
 from streams.query.usage_view import UsageView
-
-#: Samples of a thousand workspaces trickle in all the time: the whole list is not joined anew for each.
-_FRESH_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
+    """Attributes:
+    standing: all but the metrics, open at its end.
+    """
+
     record: StateRecord
     usage: int
+    standing: bytes
     whole: bytes
     metrics: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class _Whole:
-    states: int
-    at_s: float
-    version: str
-    body: bytes
 
 
 class Shelf:
@@ -41,13 +32,17 @@ class Shelf:
         self._states = states
         self._usage = usage
         self._made: dict[str, _Made] = {}
-        self._all: _Whole | None = None
         self._name = secrets.token_hex(4)
 
     @property
     def version(self) -> str:
         """Another text whenever anything changed: an ETag of everything. Of this process, as its counters are."""
         return f"{self._name}.{self._states.changes}.{self._usage.changes}"
+
+    @property
+    def states(self) -> int:
+        """Counts the changes of states: a status is never shown as it was."""
+        return self._states.changes
 
     def version_of(self, record: StateRecord) -> str:
         """The same of one workspace."""
@@ -64,32 +59,21 @@ class Shelf:
         """A workspace's id and metrics alone."""
         return self._of(record).metrics
 
-    def all(self) -> tuple[str, bytes]:
-        """Every workspace by id, and the version that is: figures may be a tenth of a second old, a status never is."""
-        now_s = time.monotonic()
-        whole = self._all
-        if whole is None or whole.states != self._states.changes or (now_s - whole.at_s > _FRESH_S and whole.version != self.version):
-            whole = self._all = _Whole(self._states.changes, now_s, self.version, self.list(self._states))
-        return whole.version, whole.body
-
-    def list(self, records: Iterable[StateRecord]) -> bytes:
-        """Several workspaces, as a list."""
-        return b"[" + b",".join([self._of(record).whole for record in records]) + b"]"
-
     def _of(self, record: StateRecord) -> _Made:
         workspace_id = record["workspace_id"]
         usage = self._usage.version(workspace_id)
         made = self._made.get(workspace_id)
         if made is None or made.record is not record or made.usage != usage:
-            made = self._made[workspace_id] = self._make(record, usage)
+            made = self._made[workspace_id] = self._make(record, usage, made)
             if len(self._made) > 2 * len(self._states) + 100:
                 self._tidy()
         return made
 
-    def _make(self, record: StateRecord, usage: int) -> _Made:
-        shown: dict[str, Any] = state_json(record, self._usage.metrics_of(record))
-        metrics = {"workspace_id": shown["workspace_id"], "metrics": shown["metrics"]}
-        return _Made(record, usage, orjson.dumps(shown), orjson.dumps(metrics))
+    def _make(self, record: StateRecord, usage: int, before: _Made | None) -> _Made:
+        standing = before.standing if before is not None and before.record is record else orjson.dumps(standing_json(record))[:-1]
+        metrics = b',"metrics":' + orjson.dumps(workspace_metrics_json(record, self._usage.metrics_of(record))) + b"}"
+        alone = orjson.dumps({"workspace_id": record["workspace_id"]})[:-1]
+        return _Made(record, usage, standing, standing + metrics, alone + metrics)
 
     def _tidy(self) -> None:
         for workspace_id in [each for each in self._made if self._states.get(each) is None]:

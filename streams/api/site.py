@@ -9,8 +9,10 @@ from typing import Any, Final
 import orjson
 from fastapi import Response
 
+from schemas.metrics import Figures
 from streams.api.desk import Desk
 from streams.api.guard import Guard
+from streams.api.listing import Listings
 from streams.api.live import Live
 from streams.api.problems import Problem
 from streams.api.shelf import Shelf
@@ -32,8 +34,10 @@ class Site:
         archive: the past.
         guard: who may ask.
         health: what `/healthz` says beside what the app knows itself.
+        sink_figures: figures of a sink in the same process; None: there is none.
         desk: takes what people ask for to the log; None: this API only reads.
         shelf: what is now, as JSON.
+        listings: lists of it, as asked for.
         listeners: who listens on the WebSocket now.
     """
 
@@ -42,11 +46,14 @@ class Site:
     guard: Guard
     health: Health
     desk: Desk | None = None
+    sink_figures: Figures | None = None
     shelf: Shelf = field(init=False)
+    listings: Listings = field(init=False)
     listeners: set[object] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shelf", Shelf(self.live.states, self.live.usage))
+        object.__setattr__(self, "listings", Listings(self.shelf))
 
     def insist_on_loaded(self) -> None:
         """Refuses to show half of the states."""

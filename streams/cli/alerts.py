@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
+from streams.cli.names import WORKSPACE
 from streams.cli.times import Time
 
 Json = dict[str, Any]
 
 
 @click.command(epilog="Example: wst alerts --all --since 'yesterday 14:00'")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--all", "all_of_them", is_flag=True, help="Also those that are resolved.")
 @click.option("--since", type=Time(), metavar="TIME", help="Only those that lasted until then or longer.")
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many.")

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from streams.cli.names import WORKSPACE
 from streams.cli.times import Time
 
 Json = dict[str, Any]
@@ -14,7 +15,7 @@ Json = dict[str, Any]
 
 @click.command("as-of", epilog="Example: wst as-of 'yesterday 14:00' shop")
 @click.argument("time", type=Time(), metavar="TIME")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list, or the one workspace.")
 def as_of(time: datetime, workspace: str | None, as_json: bool) -> None:
     """Shows all workspaces, or one, as they were at TIME: 2h, 2h ago, yesterday 14:00, RFC 3339.

@@ -21,7 +21,7 @@ Params = Mapping[str, str | int | Sequence[str]]
 class Api:
     """The API of a running `wst up` or `wst api`."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, timeout_s: float = _TIMEOUT_S) -> None:
         address = settings.api.rstrip("/")
         #: Where it is, as it may be shown.
         self.url = masked_url(address)
@@ -33,7 +33,7 @@ class Api:
         said = token.get_secret_value() if token else kept_token(settings.data_dir) if local else None
         headers = {"Authorization": f"Bearer {said}"} if said else {}
         self._client = httpx.Client(
-            base_url=address, headers=headers, timeout=httpx.Timeout(_TIMEOUT_S, connect=_CONNECT_S), trust_env=not local
+            base_url=address, headers=headers, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)), trust_env=not local
         )
 
     def get(self, path: str, params: Params | None = None, *, also_when_unwell: bool = False) -> Any:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from streams.cli.asking import tell, why_and_json
+from streams.cli.names import WORKSPACE
 
 
 @click.command(epilog="Example: wst archive shop --why 'the project is over'")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @why_and_json
 def archive(workspace: str, why: str, as_json: bool) -> None:
     """Puts a workspace away that does not run; it comes back when one of its containers starts."""
@@ -16,7 +17,7 @@ def archive(workspace: str, why: str, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: wst unarchive shop")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @why_and_json
 def unarchive(workspace: str, why: str, as_json: bool) -> None:
     """Takes a workspace out of the archive."""
@@ -24,7 +25,7 @@ def unarchive(workspace: str, why: str, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: wst restore shop")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @why_and_json
 def restore(workspace: str, why: str, as_json: bool) -> None:
     """The same as unarchive."""
@@ -32,7 +33,7 @@ def restore(workspace: str, why: str, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: wst register lab-7@laptop --name 'Lab 7'")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @click.option("--name", default="", help="What people call it; else its id.")
 @why_and_json
 def register(workspace: str, name: str, why: str, as_json: bool) -> None:
@@ -41,7 +42,7 @@ def register(workspace: str, name: str, why: str, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: wst rename shop@laptop 'Web shop'")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @click.argument("name")
 @why_and_json
 def rename(workspace: str, name: str, why: str, as_json: bool) -> None:
@@ -50,7 +51,7 @@ def rename(workspace: str, name: str, why: str, as_json: bool) -> None:
 
 
 @click.command(epilog="Example: wst forget old-lab@laptop --why 'made by mistake'")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @click.option("--erase", is_flag=True, help="Delete the archive's rows of it, too. There is no way back.")
 @click.option("--yes", is_flag=True, help="With --erase: do not ask.")
 @why_and_json

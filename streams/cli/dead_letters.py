@@ -38,7 +38,7 @@ def list_letters(stage: str, code: str, topic: str, since: str | None, limit: in
         show(found, "no dead letters", as_json=as_json)
         return
     for each in found:
-        again = " (given again)" if each["replayed"] else ""
+        again = " (refused again)" if each["replayed"] else ""
         where = f"{each['topic']}[{each['partition']}]@{each['offset']}"
         said = (
             f"{local(each['refused_at'])}  {each['id']}  {each['stage']}  {each['code']}  {where}  {each['key']}  {each['reason']}{again}"
@@ -77,7 +77,7 @@ def show_letter(letter: str, as_json: bool) -> None:
 
 @dead_letters.command("replay", epilog="Example: wst dead-letters replay --all --code unknown_schema")
 @click.argument("letters", nargs=-1)
-@click.option("--all", "everything", is_flag=True, help="All that the filters leave, but for those given again before.")
+@click.option("--all", "everything", is_flag=True, help="All that the filters leave, but for those that were refused a second time.")
 @_filters
 @_AS_JSON
 def replay(

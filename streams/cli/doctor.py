@@ -33,13 +33,15 @@ def doctor(as_json: bool) -> None:
 
 def _look(settings: Settings) -> Iterator[Finding]:
     from schemas.errors import WstError
-    from streams.cli import checks
+    from streams.cli import checks, lag_checks, port_checks
 
     health = _health(settings)
     embedded = not isinstance(health, WstError) and bool(health.get("parts"))
     cluster = not embedded and bool(settings.model_fields_set & {"brokers", "clickhouse_url"})
     yield from checks.misspelt()
     yield from checks.api(health, settings.api)
+    yield from port_checks.api(settings.api)
+    yield from port_checks.figures(settings)
     if not isinstance(health, WstError):
         yield from _said_of_engines(settings)
     tree = checks.tree_here(health)
@@ -54,6 +56,7 @@ def _look(settings: Settings) -> Iterator[Finding]:
     # Without a tree that runs, and with a broker or archive named, a cluster is meant.
     if cluster:
         yield from checks.cluster(settings)
+    yield from lag_checks.lag(lag_checks.look_of(settings, lambda: _health(settings), cluster=cluster))
     try:
         records = checks.control_records(settings, embedded or "brokers" not in settings.model_fields_set)
     except WstError:

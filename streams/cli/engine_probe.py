@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import ssl
 import time
@@ -73,12 +74,21 @@ def _seconds(rfc3339: str) -> float:
 
 
 def _hint(url: str, error: Exception) -> str:
-    path = Path(urlsplit(url).path)
     if urlsplit(url).scheme == "unix":
-        if not path.exists():
-            return "there is no such socket: start Docker, or name an engine in WST_ENGINES"
-        if not os.access(path, os.R_OK | os.W_OK):
+        number = _errno(error)
+        if number in (errno.EACCES, errno.EPERM):
             return "permission denied: add yourself to the group docker (sudo usermod -aG docker $USER), then log in again"
+        if number == errno.ENOENT:
+            return "there is no such socket: start Docker, or name an engine in WST_ENGINES"
     if isinstance(error, httpx.TimeoutException):
         return "it is silent: restart it (sudo systemctl restart docker)"
     return f"{masked_url(str(error)) or type(error).__name__}: start Docker (sudo systemctl start docker), or set WST_ENGINES"
+
+
+def _errno(error: BaseException | None) -> int | None:
+    """What the system said, below what libraries made of it."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno is not None:
+            return error.errno
+        error = error.__cause__ or error.__context__
+    return None

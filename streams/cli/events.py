@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from schemas.errors import Unreachable
+from streams.cli.names import WORKSPACE
 from streams.cli.times import Time
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ _KNOWN: Final = 20_000
 @click.option("--follow", "-f", is_flag=True, help="Go on with what comes, until Ctrl-C.")
 @click.option("--since", type=Time(), metavar="TIME", help="From then on: 2h, 2h ago, yesterday 14:00, RFC 3339. Without it the latest 50.")
 @click.option("--type", "types", multiple=True, metavar="TYPE", help="Only this type; may be repeated.")
-@click.option("--workspace", metavar="WORKSPACE", help="Only this workspace: an id, or a name that only it has.")
+@click.option("--workspace", type=WORKSPACE, metavar="WORKSPACE", help="Only this workspace: an id, or a name that only it has.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one JSON object a line.")
 def events(follow: bool, since: datetime | None, types: tuple[str, ...], workspace: str | None, as_json: bool) -> None:
     """Shows what happened, the oldest first."""

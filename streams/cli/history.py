@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import click
 
+from streams.cli.names import WORKSPACE
 from streams.cli.times import Time
 
 Json = dict[str, Any]
@@ -25,17 +26,25 @@ _DRAWN: Final[dict[str, list[tuple[str, str]]]] = {
 
 
 @click.command(epilog="Example: wst history shop --metric memory --since '2d' --step 1h")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @click.option("--metric", type=click.Choice([*_DRAWN]), help="Only this; without it all four.")
+@click.option("--container", metavar="NAME", help="Only this one, by its name or id; without it the whole workspace.")
 @click.option("--since", type=Time(), metavar="TIME", help="From then on: 2h, yesterday 14:00, RFC 3339. Without it the last hour.")
 @click.option("--until", type=Time(), metavar="TIME", help="Until then; without it until now.")
 @click.option("--step", metavar="DURATION", help="Length of a step: 30s, 5m, 1h, 1d. Without it one that fits the range.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object; a step nobody saw has nulls.")
 @click.option("--csv", "as_csv", is_flag=True, help="For spreadsheets: a line per step; a step nobody saw has empty cells.")
 def history(
-    workspace: str, metric: str | None, since: datetime | None, until: datetime | None, step: str | None, as_json: bool, as_csv: bool
+    workspace: str,
+    metric: str | None,
+    container: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    step: str | None,
+    as_json: bool,
+    as_csv: bool,
 ) -> None:
-    """Shows what a workspace used, step by step; what nobody saw stays empty."""
+    """Shows what a workspace used, or one container of it, step by step; what nobody saw stays empty."""
     from schemas.errors import SettingError
     from schemas.settings import load_settings
     from streams.cli.client import Api
@@ -46,7 +55,8 @@ def history(
     asked: dict[str, str | int | Sequence[str]] = {
         name: at.astimezone(UTC).isoformat().replace("+00:00", "Z") for name, at in given.items() if at is not None
     }
-    said = Api(load_settings()).get(f"/api/v1/workspaces/{quote(workspace, safe='')}/history", asked | ({"step": step} if step else {}))
+    asked |= {name: text for name, text in (("step", step), ("container", container)) if text}
+    said = Api(load_settings()).get(f"/api/v1/workspaces/{quote(workspace, safe='')}/history", asked)
     said["points"] = [_only(point, metric) for point in said["points"]]
     if as_json:
         import orjson
@@ -78,7 +88,7 @@ def _show(said: Json, metric: str | None) -> None:
     from streams.cli.text import console, local, shown
 
     out = console()
-    out.print(shown(said["workspace_id"], "bold"), end="")
+    out.print(shown(said["workspace_id"] if said["container"] is None else f"{said['workspace_id']}: {said['container']}", "bold"), end="")
     seen = sum(point["coverage"] * point["seconds"] for point in said["points"])
     whole = sum(point["seconds"] for point in said["points"])
     how = f"  {local(said['since'])} to {local(said['until'])}, steps of {_length(said['step_seconds'])}, {seen / whole:.0%} of it seen"

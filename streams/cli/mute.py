@@ -8,10 +8,11 @@ from typing import Any
 import click
 
 from streams.cli.asking import ask, me, quoted, show, why_and_json
+from streams.cli.names import WORKSPACE
 
 
 @click.command(epilog="Example: wst mute shop --for 2h --why maintenance")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--engine", help="All workspaces that this engine has now, by id or name.")
 @click.option("--for", "duration", required=True, metavar="DURATION", help="How long, such as 30m or 2h.")
 @why_and_json
@@ -21,7 +22,7 @@ def mute(workspace: str | None, engine: str | None, duration: str, why: str, as_
 
 
 @click.command(epilog="Example: wst unmute shop")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--engine", help="All workspaces that this engine has now, by id or name.")
 @why_and_json
 def unmute(workspace: str | None, engine: str | None, why: str, as_json: bool) -> None:

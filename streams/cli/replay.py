@@ -6,7 +6,7 @@ import re
 import time
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
@@ -15,13 +15,15 @@ from streams.cli.times import Time
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
-    from streams.replay.refold import Refold
+    from streams.replay.into import Into
+    from streams.replay.refold import Difference, Refold
     from streams.replay.sources import Source
 
 Json = dict[str, Any]
 
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}")
 _SHOWN: Final = 50
+_DAY_NS: Final = 86_400 * 10**9
 
 
 @click.command(epilog="Example: wst replay --from archive --compare")
@@ -29,8 +31,9 @@ _SHOWN: Final = 50
 @click.option("--since", type=Time(), metavar="TIME", help="Compare only workspaces that something happened to since then.")
 @click.option("--into", metavar="NAME", help="Write states and events into a new database NAME of the archive.")
 @click.option("--compare", is_flag=True, help="Compare states, field by field, and event ids with what the running system says.")
+@click.option("--windows", is_flag=True, help="Fold samples again, too, into hourly and daily windows.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
-def replay(place: str | None, since: datetime | None, into: str | None, compare: bool, as_json: bool) -> None:
+def replay(place: str | None, since: datetime | None, into: str | None, compare: bool, windows: bool, as_json: bool) -> None:
     """Folds the facts again with this version's rules; it writes nothing, unless --into says where.
 
     With --compare the exit status is 1 where anything differs. The log is Kafka's where WST_BROKERS is set, else the
@@ -46,7 +49,7 @@ def replay(place: str | None, since: datetime | None, into: str | None, compare:
     since_ns = 0 if since is None else round(since.timestamp() * 1e6) * 1000
     source = _source(settings, place or ("kafka" if "brokers" in settings.model_fields_set else "journal"))
     try:
-        said = _run(settings, source, since_ns, into, compare)
+        said = _run(settings, source, Asked(since_ns, into, compare, windows))
     finally:
         source.close()
     _show(said, as_json, compare)
@@ -67,40 +70,77 @@ def _source(settings: Settings, place: str) -> Source:
     )
 
 
-def _run(settings: Settings, source: Source, since_ns: int, into: str | None, compare: bool) -> Json:
+class Asked(NamedTuple):
+    """What is wanted."""
+
+    since_ns: int
+    into: str | None
+    compare: bool
+    windows: bool
+
+
+def _run(settings: Settings, source: Source, asked: Asked) -> Json:
     from streams.replay.refold import Refold
 
-    live = source.live() if compare else None
+    live = source.live() if asked.compare else None
     refold = Refold(live, source.begins())
+    target = None if asked.into is None else _target(settings, asked.into)
     begun = time.perf_counter()
-    written = _fold(settings, source, refold, into)
+    _fold(source, refold, target)
     seconds = time.perf_counter() - begun
-    found = list(refold.differences(source.event_ids(live), since_ns)) if live is not None else []
+    found = list(refold.differences(source.event_ids(live), asked.since_ns)) if live is not None else []
+    usage = None
+    if asked.windows:
+        usage, differences = _fold_windows(settings, source, target, asked)
+        found += differences
+    if target is not None:
+        target.close()
     return {
         "facts": refold.facts, "refused": refold.refused, "newer": refold.newer, "workspaces": len(refold.states),
-        "events": sum(map(len, refold.event_ids.values())), "seconds": round(seconds, 3), "compared": compare,
-        "written": written, "differences": [difference._asdict() for difference in found],
+        "events": sum(map(len, refold.event_ids.values())), "seconds": round(seconds, 3), "compared": asked.compare,
+        "windows": usage, "written": 0 if target is None else target.written,
+        "differences": [difference._asdict() for difference in found],
     }  # fmt: skip
 
 
-def _fold(settings: Settings, source: Source, refold: Refold, into: str | None) -> int:
-    if into is None:
-        refold.run(source.facts())
-        return 0
+def _target(settings: Settings, into: str) -> Into:
     from schemas import topics
     from streams.migrate import address_of
     from streams.replay.into import Into
     from streams.sinks.clickhouse import Address
 
-    target = Into(Address(address_of(settings).url, into), topics.DOCKER_EVENTS.full(settings.topic_prefix))
+    return Into(Address(address_of(settings).url, into), topics.DOCKER_EVENTS.full(settings.topic_prefix))
+
+
+def _fold_windows(settings: Settings, source: Source, target: Into | None, asked: Asked) -> tuple[Json, list[Difference]]:
+    """Windows again from samples; of days that samples begin to leave nothing is compared."""
+    from streams.replay.refold import Difference
+    from streams.replay.usage import Wanted
+
+    kept = settings.keep_samples
+    kept_since_ns = 0 if kept is None else time.time_ns() - round(kept * 1e9) + 2 * _DAY_NS
+    wanted = Wanted(asked.compare, max(asked.since_ns, kept_since_ns), None if target is None else target.put_window)
+    begun, found = time.perf_counter(), list[Difference]()
+    counted = {"compared": 0, "skipped": 0, "ticks": 0}
+    for refold, ticks in source.usage(wanted):
+        for tick in ticks:
+            found += refold.take(tick)
+        found += refold.end()
+        for name in counted:
+            counted[name] += getattr(refold, name)
+    return counted | {"seconds": round(time.perf_counter() - begun, 3)}, found
+
+
+def _fold(source: Source, refold: Refold, target: Into | None) -> None:
+    if target is None:
+        refold.run(source.facts())
+        return
     for state, changes in refold.take(source.facts()):
         target.put(state, changes)
     for state in refold.states.values():
         target.put(state, ())
     for name, (rest, at_ns) in refold.erased.items():
         target.erase(name, rest, at_ns)
-    target.close()
-    return target.written
 
 
 def _show(said: Json, as_json: bool, compare: bool) -> None:
@@ -116,6 +156,9 @@ def _show(said: Json, as_json: bool, compare: bool) -> None:
     out.print(shown(f"{said['facts']:,} facts of {said['workspaces']:,} workspaces folded{rate}: {said['events']:,} events"))
     if said["refused"]:
         out.print(shown(f"{said['refused']:,} were no facts: dead letters", "dim"))
+    if (usage := said["windows"]) is not None:
+        left_out = f", {usage['skipped']:,} left out as samples of theirs are no longer there" if usage["skipped"] else ""
+        out.print(shown(f"{usage['ticks']:,} ticks folded again: {usage['compared']:,} windows compared{left_out}"))
     if said["written"]:
         out.print(shown(f"{said['written']:,} rows written"))
     if not compare:

@@ -8,6 +8,8 @@ from urllib.parse import quote
 
 import click
 
+from streams.cli.names import WORKSPACE
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -17,7 +19,7 @@ _EVERY_S: Final = 1.0
 
 
 @click.command(epilog="Example: wst status shop --watch")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list, or the one workspace.")
 @click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
 def status(workspace: str | None, as_json: bool, watch: bool) -> None:
@@ -38,7 +40,8 @@ def _fetch(api: Api, workspace: str | None) -> Any:
     return api.get(f"/api/v1/workspaces/{quote(workspace, safe='')}" if workspace is not None else "/api/v1/workspaces")
 
 
-def _draw(found: Any) -> RenderableType:
+def _draw(found: Any, *, whole: bool = True) -> RenderableType:
+    """What is shown of all workspaces, or of one; of all only as many as a screen has room for, unless the whole is wanted."""
     from rich.console import Group
     from rich.text import Text
 
@@ -50,7 +53,9 @@ def _draw(found: Any) -> RenderableType:
         return Text("no workspaces yet")
     console = _console()
     width = console.width if console.is_terminal else None
-    return Group(tables.workspaces(found, width), Text(tables.summary(found), style="dim"))
+    # Below the table the line that counts, and the prompt.
+    rows = None if whole else max(3, console.height - 4)
+    return Group(tables.workspaces(found, width, rows), Text(tables.summary(found), style="dim"))
 
 
 def _watch(api: Api, workspace: str | None, as_json: bool) -> None:
@@ -65,10 +70,10 @@ def _watch(api: Api, workspace: str | None, as_json: bool) -> None:
             else:
                 console.print(_draw(found))
             time.sleep(_EVERY_S)
-    with Live(_draw(_fetch(api, workspace)), console=console, auto_refresh=False) as live:
+    with Live(_draw(_fetch(api, workspace), whole=False), console=console, auto_refresh=False) as live:
         while True:
             time.sleep(_EVERY_S)
-            live.update(_draw(_fetch(api, workspace)), refresh=True)
+            live.update(_draw(_fetch(api, workspace), whole=False), refresh=True)
 
 
 def _echo_json(found: Any, *, indent: bool) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from streams.cli.asking import ask, me, show
+from streams.cli.names import WORKSPACE
 
 
 @click.command(epilog="Example: wst sync --engine laptop")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--engine", help="Only this engine, by id or name.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: the answer of the API.")
 def sync(workspace: str | None, engine: str | None, as_json: bool) -> None:
@@ -19,6 +20,7 @@ def sync(workspace: str | None, engine: str | None, as_json: bool) -> None:
         for each in answer["syncs"]
     ]
     lines += [f"{name}: no answer yet" for name in answer["unanswered"]]
+    lines += answer["failed"]
     if as_json:
         show(answer, "", as_json=True)
         return

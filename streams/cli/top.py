@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import click
 
+from streams.cli.names import WORKSPACE
 from streams.cli.times import Time
 
 Json = dict[str, Any]
@@ -16,7 +17,7 @@ _BY: Final = ("cpu", "memory", "network", "disk")
 
 
 @click.command(epilog="Example: wst top --since 'yesterday 14:00' --until 'yesterday 15:00' --by memory")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--since", type=Time(), metavar="TIME", help="From then on: 2h, yesterday 14:00, RFC 3339. Without it the last hour.")
 @click.option("--until", type=Time(), metavar="TIME", help="Until then; without it until now.")
 @click.option("--by", type=click.Choice(_BY), default="cpu", show_default=True, help="What is ranked by.")
@@ -54,15 +55,17 @@ def _show(said: Json) -> None:
         return
     whole = "workspaces" in said
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    figures = ("CPU MEAN", "CPU MOST", "MEMORY MEAN", "MEMORY MOST", "NETWORK", "DISK")
+    figures = ("CPU MEAN", "CPU P95", "CPU MOST", "MEMORY MEAN", "MEMORY P95", "MEMORY MOST", "NETWORK", "DISK")
     for name in ("WORKSPACE" if whole else "CONTAINER", *figures, *(("PEAK",) if whole else ())):
         table.add_column(name, justify="right" if name in figures else "left", no_wrap=True, overflow="ellipsis")
     for one in rows:
         table.add_row(
             shown(one["workspace_id"] if whole else one["container_name"]),
             percent(one["cpu_percent_mean"]),
+            percent(one["cpu_percent_p95"]),
             percent(one["cpu_percent_max"]),
             size(one["memory_used_bytes_mean"]),
+            size(one["memory_used_bytes_p95"]),
             size(one["memory_used_bytes_max"]),
             size(one["network_bytes"]),
             size(one["disk_bytes"]),

@@ -207,7 +207,7 @@ class TopicAdmin:
             await producer.stop()
 
     def _unreachable(self, error: Exception) -> WstError:
-        return _unreachable(self._settings, error)
+        return unreachable(self._settings, error)
 
 
 async def _first_values(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> list[bytes | None]:
@@ -242,7 +242,7 @@ def _insist_on_values(topic: Topic, name: str, values: list[bytes | None]) -> No
         )
 
 
-def _unreachable(settings: Settings, error: Exception) -> WstError:
+def unreachable(settings: Settings, error: Exception) -> WstError:
     """That nobody answers says it all; what else went wrong is told."""
     if isinstance(error, KafkaConnectionError):
         why = ""
@@ -268,7 +268,7 @@ async def read_all(settings: Settings, name: str) -> list[bytes | None]:
             fetched = await consumer.getmany(timeout_ms=_READ_MS)
             values += [record.value for records in fetched.values() for record in records]
     except (KafkaError, OSError) as error:
-        raise _unreachable(settings, error) from error
+        raise unreachable(settings, error) from error
     finally:
         await consumer.stop()
     return values

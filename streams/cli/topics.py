@@ -10,12 +10,17 @@ def topics() -> None:
     """Compares the topics on Kafka with what they must be, or makes them so."""
 
 
-@topics.command(epilog="Example: wst topics plan")
-def plan() -> None:
+@topics.command(epilog="Example: wst topics plan --json")
+@click.option("--json", "as_json", is_flag=True, help="For programs: a list of what is to do.")
+def plan(as_json: bool) -> None:
     """Shows what `apply` would do; exit 1 when there is something to do."""
+    import json
     import sys
 
     found = _run(apply=False)
+    if as_json:
+        click.echo(json.dumps(found))
+        sys.exit(1 if found else 0)
     for line in found or ["all topics are as they must be"]:
         click.echo(line)
     sys.exit(1 if found else 0)

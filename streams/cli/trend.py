@@ -9,13 +9,15 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
+from streams.cli.names import WORKSPACE
+
 Json = dict[str, Any]
 
 _LOCALTIME: Final = Path("/etc/localtime")
 
 
 @click.command(epilog="Example: wst trend shop --days 14")
-@click.argument("workspace", required=False)
+@click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--days", type=click.IntRange(1, 396), default=30, show_default=True, help="So many days back.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
 def trend(workspace: str | None, days: int, as_json: bool) -> None:

@@ -42,15 +42,24 @@ class _Finite(click.FloatRange):
     metavar="[NAME=]URL",
     help="Docker Engine to watch: unix://…, tcp://…, ssh://…; may be repeated, then best with names.",
 )
+@click.option("--no-copy", is_flag=True, help="Make no copy of a data directory that an earlier version wrote.")
 @click.option("--demo", is_flag=True, help="Play the bundled recording instead of watching an engine.")
 @click.option("--recording", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Play this recording instead.")
 @click.option("--speed", type=_Finite(min=0.01, max=10_000), default=1.0, show_default=True, help="Speed of the recording.")
 def up(
-    data: Path | None, port: int | None, duration: float | None, engines: tuple[str, ...], demo: bool, recording: Path | None, speed: float
+    data: Path | None,
+    port: int | None,
+    duration: float | None,
+    engines: tuple[str, ...],
+    no_copy: bool,
+    demo: bool,
+    recording: Path | None,
+    speed: float,
 ) -> None:
     """Runs everything here: broker, producer, workers, archive and API, in one process tree."""
     from schemas.settings import load_settings
     from streams.supervisor.data_dir import DataDir
+    from streams.supervisor.safety_copy import before_start, migration_names
 
     if bool(demo) + bool(recording) + bool(engines) > 1:
         raise SettingError("--engine, --demo and --recording exclude each other")
@@ -65,6 +74,8 @@ def up(
         if source.play and data is None:
             # A recording starts at its beginning, also the second time.
             held.clear()
+        if said := before_start(folder, migration_names(), copies=not no_copy):
+            click.echo(said)
         _run(settings, source, folder, port, duration)
     finally:
         held.release()

@@ -8,13 +8,14 @@ from urllib.parse import quote
 
 import click
 
+from streams.cli.names import WORKSPACE
 from streams.cli.times import Time
 
 Json = dict[str, Any]
 
 
 @click.command(epilog="Example: wst why shop --at '2h ago'")
-@click.argument("workspace")
+@click.argument("workspace", type=WORKSPACE)
 @click.option("--at", type=Time(), metavar="TIME", help="As it was then: 2h, 2h ago, yesterday 14:00, RFC 3339; without it: now.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
 def why(workspace: str, at: datetime | None, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import inspect
 import logging
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ class CallbackStats:
         return self.running_seconds is not None and self.running_seconds > HANGING_S
 
 
-class _Queue:
+class _Queue(ABC):
     """A callback and the calls that wait for it."""
 
     def __init__(self, function: Function, capacity: int) -> None:
@@ -75,8 +76,9 @@ class _Queue:
         running_s = None if began_s is None else time.monotonic() - began_s
         return CallbackStats(self.name, self._done, self._failures, self._dropped, len(self._calls), running_s)
 
+    @abstractmethod
     def _wake(self) -> None:
-        raise NotImplementedError
+        """Sees to it that what is queued is called."""
 
     def _begin(self) -> None:
         self._began_s = time.monotonic()

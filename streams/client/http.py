@@ -6,15 +6,16 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import httpx
 
 from schemas.engines import masked_url
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from schemas.settings import Settings
+from schemas.tokens import kept_token
 from streams.cli.client import json_of, problem_of
-from streams.client.asks import checked_seconds
+from streams.client.asks import Asked, checked_seconds
 from streams.client.source import Counts, Json, Listeners, State, is_change
 
 _log: Final = logging.getLogger("wst.client")
@@ -48,9 +49,10 @@ class AsyncApi:
         if not address.startswith(("http://", "https://")):
             raise SettingError(f"WST_API = {self.url[:80]!r} is no http(s) address", "write it as http://127.0.0.1:8321")
         token = settings.api_token or settings.api_read_token
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
-        # A proxy from the environment is not meant for this machine's own API.
-        local = any(host in address for host in ("://127.0.0.1", "://localhost", "://[::1]"))
+        # A proxy from the environment is not meant for this machine's own API, nor is its token for any other.
+        local = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
+        said = token.get_secret_value() if token else kept_token(settings.data_dir) if local else None
+        headers = {"Authorization": f"Bearer {said}"} if said else {}
         timeout = httpx.Timeout(_WAIT_S + _PATIENCE_S, connect=_CONNECT_S)
         self._client = httpx.AsyncClient(base_url=address, headers=headers, timeout=timeout, trust_env=not local, transport=transport)
 
@@ -93,6 +95,7 @@ class ApiSource:
         self._place: str | None = None
         self._lag = -1
         self._intervals = {"sync": settings.sync_interval, "collect": settings.collect_interval}
+        self._last_sync: str | None = None
         #: One question at a time: of two answers on their way the older might be taken last.
         self._asking = asyncio.Lock()
         self._tasks: list[asyncio.Task[None]] = []
@@ -118,6 +121,7 @@ class ApiSource:
                     await asyncio.sleep(_AGAIN_S)
             else:
                 raise Unreachable(f"the API at {self._api.url} does not get ready", "`wst doctor` says what is wrong")
+            await self._take_statistics()
         except BaseException:
             await self._api.close()
             raise
@@ -165,7 +169,7 @@ class ApiSource:
     async def _take_one(self, workspace_id: str, seq: int) -> None:
         for _ in range(_TRIES):
             try:
-                state: Json | None = await self._api.get(f"/api/v1/workspaces/{quote(workspace_id, safe='@:')}")
+                state: Json | None = await self._api.get(_path(workspace_id))
             except Refused:
                 state = None
             if state is None or state["seq"] >= seq:
@@ -193,10 +197,15 @@ class ApiSource:
             try:
                 async with self._asking:
                     await self._take_all({})
-                said = await self._api.get("/healthz")
-                self._lag = sum(value for value in said["lag"].values() if value > 0)
+                await self._take_statistics()
             except WstError as error:
                 self._failed(error)
+
+    async def _take_statistics(self) -> None:
+        said = await self._api.get("/api/v1/statistics")
+        self._lag = sum(value for value in said["lag"].values() if value > 0)
+        self._last_sync = said["last_sync"]
+        self._intervals = {name: said[f"{name}_interval_seconds"] for name in self._intervals}
 
     def _failed(self, error: WstError) -> None:
         self.counts.failures += 1
@@ -223,8 +232,12 @@ class ApiSource:
         return self._lag
 
     def interval_seconds(self, name: str) -> float:
-        """The interval set from here, else the setting."""
+        """The interval in force, whoever set it, as the API knows it."""
         return self._intervals[name]
+
+    def last_sync(self) -> str | None:
+        """When an engine was last listed, as the API knows it."""
+        return self._last_sync
 
     def engines(self) -> list[Json]:
         """Engines that have containers."""
@@ -247,6 +260,22 @@ class ApiSource:
         answers: list[Json] = said.get("syncs", []) if isinstance(said, dict) else []
         return answers
 
+    async def command(self, workspace_id: str, asked: Asked, timeout_s: float) -> State | None:
+        """Has the API give the command."""
+        body: Json = {"by": asked.by, "why": asked.why, "command_id": asked.command_id, **_in_words(asked.arguments)}
+        try:
+            async with asyncio.timeout(timeout_s):
+                said = await self._api.request("POST", f"{_path(workspace_id)}/{asked.name}", body=body)
+        except TimeoutError as error:
+            raise Unreachable(f"no worker has answered within {timeout_s:g} s", "`wst doctor` says what is wrong") from error
+        state: State | None = said["workspace"]
+        async with self._asking:
+            known = self._states.get(workspace_id)
+            # What is followed beside this may have come further already.
+            if state is None or known is None or state["seq"] >= known["seq"]:
+                self._take(workspace_id, state)
+        return state
+
     async def set_interval(self, name: str, seconds: float) -> None:
         """Has the API set an interval of all producers."""
         await self._api.request("PUT", f"/api/v1/intervals/{name}", body={"every": f"{checked_seconds(name, seconds):g}s"})
@@ -258,3 +287,15 @@ class ApiSource:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._api.close()
+
+
+def _path(workspace_id: str) -> str:
+    return f"/api/v1/workspaces/{quote(workspace_id, safe='@:')}"
+
+
+def _in_words(arguments: Mapping[str, str]) -> Json:
+    """Arguments of the fold as the API's bodies have them."""
+    return {
+        {"for_s": "for"}.get(name, name): f"{value}s" if name == "for_s" else value == "1" if name == "erase" else value
+        for name, value in arguments.items()
+    }

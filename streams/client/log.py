@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import logging
 import secrets
 from collections.abc import Callable, Mapping, Sequence
@@ -14,13 +13,17 @@ from aiokafka import ConsumerRecord
 
 from schemas import topics
 from schemas.codec import codec
-from schemas.errors import Refused, Unreachable
+from schemas.errors import Refused, SettingError, Unreachable
 from schemas.requests import interval_record, sync_record
 from schemas.settings import Settings
+from streams.api.answers import Answers
+from streams.api.desk import Desk, NoAnswer
 from streams.api.live import Live
-from streams.client.asks import checked_seconds
+from streams.api.pulse import Pulse
+from streams.client.asks import Asked, checked_seconds, me
 from streams.client.source import Counts, Json, Listeners, State, is_change
-from streams.query.present import event_json, state_json
+from streams.query.engine_view import EngineView
+from streams.query.present import event_json, state_json, time_text
 from streams.query.state_view import StateView
 from streams.query.usage_view import UsageView
 from streams.sinks.letters import KafkaLetters
@@ -34,23 +37,18 @@ _CONTROL: Final = codec(topics.WORKSPACE_CONTROL.subject)
 
 
 class _Following(Live):
-    """Follows also what is asked of producers, and their answers."""
+    """Follows also the answers to what was asked."""
 
-    def __init__(
-        self, settings: Settings, on_event: Callable[[Mapping[str, Any]], None], on_control: Callable[[Mapping[str, Any]], None]
-    ) -> None:
+    def __init__(self, settings: Settings, on_event: Callable[[Mapping[str, Any]], None]) -> None:
         super().__init__(settings, None)
         self._on_event = on_event
-        self._on_control = on_control
-        self._take[topics.WORKSPACE_CONTROL.full(settings.topic_prefix)] = self._take_control
 
     def _take_event(self, record: ConsumerRecord[bytes, bytes]) -> None:
         if dict(record.headers).get("wst-type") in _ANSWERS:
-            self._on_event(_EVENT.decode(record.value))
-
-    def _take_control(self, record: ConsumerRecord[bytes, bytes]) -> None:
-        if record.value is not None:
-            self._on_control(_CONTROL.decode(record.value))
+            event = _EVENT.decode(record.value)
+            self.answers.take_event(event)
+            self.pulse.beat()
+            self._on_event(event)
 
 
 class LogSource:
@@ -65,7 +63,8 @@ class LogSource:
         self._live: Live | None = None
         self._task: asyncio.Task[None] | None = None
         self._writer = KafkaLetters(settings)
-        self._intervals = {"sync": settings.sync_interval, "collect": settings.collect_interval}
+        self._engines = EngineView()
+        self._outcomes, self._pulse = Answers(), Pulse()
         self._answers: dict[str, asyncio.Queue[Mapping[str, Any]]] = {}
         self._began = False
         self.listeners = Listeners()
@@ -88,9 +87,10 @@ class LogSource:
         self._task = asyncio.create_task(self._go_on(following))
 
     def _follow(self) -> Live:
-        live = _Following(self._settings, self._heard, self._controlled)
+        live = _Following(self._settings, self._heard)
         # The same views for ever: what comes again after an outage is known and told to nobody.
-        live.states, live.usage = self._states, self._usage
+        live.states, live.usage, live.engines = self._states, self._usage, self._engines
+        live.answers, live.pulse = self._outcomes, self._pulse
         self._live = live
         return live
 
@@ -134,11 +134,6 @@ class LogSource:
         if asked in self._answers:
             self._answers[asked].put_nowait(event)
 
-    def _controlled(self, record: Mapping[str, Any]) -> None:
-        section = record.get("interval")
-        if record["kind"] == "interval" and section and section["name"] in self._intervals:
-            self._intervals[section["name"]] = section["interval_ms"] / 1000
-
     def ids(self) -> Sequence[str]:
         """Ids of all workspaces, sorted."""
         return [state["workspace_id"] for state in self._states]
@@ -159,8 +154,12 @@ class LogSource:
         return max(-1, sum(self._live.lag().values())) if self._live is not None else -1
 
     def interval_seconds(self, name: str) -> float:
-        """The interval in force: what was asked for last, else the setting."""
-        return self._intervals[name]
+        """The interval in force: what was asked for last, else what listings say, else the setting."""
+        return self._engines.interval_s(name, {"sync": self._settings.sync_interval, "collect": self._settings.collect_interval}[name])
+
+    def last_sync(self) -> str | None:
+        """When an engine was last listed; of listings that are older than the log tells, what states say."""
+        return self._engines.last_listed() or time_text(max((state["last_sync_ns"] or 0 for state in self._states), default=0))
 
     def engines(self) -> list[Json]:
         """Engines that have containers."""
@@ -184,7 +183,7 @@ class LogSource:
         got: list[Json] = []
         try:
             await self._writer.publish(
-                [sync_record(self._settings.topic_prefix, "*", request_id, workspace_id=workspace_id or "", by=_who())]
+                [sync_record(self._settings.topic_prefix, "*", request_id, workspace_id=workspace_id or "", by=me())]
             )
             async with asyncio.timeout(timeout_s):
                 while waiting or not got:
@@ -200,10 +199,30 @@ class LogSource:
             del self._answers[request_id]
         return got
 
+    async def command(self, workspace_id: str, asked: Asked, timeout_s: float) -> State | None:
+        """Writes the command as a fact of the workspace, and waits for what the fold makes of it."""
+        live = self._live
+        if live is None:
+            raise SettingError("the tracker has not begun yet", "ask it within `async with Tracker() as tracker:`")
+        name = (self._states.get(workspace_id) or {}).get("workspace_name", workspace_id)
+        desk = Desk(self._writer, live, self._settings.topic_prefix, timeout_s)
+        try:
+            refusal = await desk.command(
+                [(workspace_id, name)], asked.name, asked.command_id, by=asked.by, why=asked.why, arguments=asked.arguments
+            )
+        except NoAnswer as error:
+            said = f"{asked.name} {workspace_id} is in the log, but no worker has folded it within {timeout_s:g} s"
+            raise Unreachable(said, "`wst doctor` says what is wrong") from error
+        if refusal is not None:
+            raise Refused(f"{asked.name} {workspace_id}: {refusal}")
+        return self._shown(self._states.get(workspace_id))
+
     async def set_interval(self, name: str, seconds: float) -> None:
         """Sets an interval of all producers."""
-        await self._writer.publish([interval_record(self._settings.topic_prefix, "*", name, checked_seconds(name, seconds))])
-        self._intervals[name] = seconds
+        record = interval_record(self._settings.topic_prefix, "*", name, checked_seconds(name, seconds))
+        await self._writer.publish([record])
+        # In force from here on, also before it has come back from the log.
+        self._engines.apply_control(_CONTROL.decode(record.value))
 
     async def close(self) -> None:
         """Lets go of everything."""
@@ -212,10 +231,3 @@ class LogSource:
             with suppress(asyncio.CancelledError):
                 await self._task
         await self._writer.close()
-
-
-def _who() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "python"

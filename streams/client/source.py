@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol
 
 from schemas.errors import Refused
 from schemas.settings import Settings, load_settings
+from streams.client.asks import Asked
 
 Json = dict[str, Any]
 State = Mapping[str, Any]
@@ -73,7 +74,10 @@ class Source(Protocol):
         """Records of the log not taken yet, as far as is known; -1: not known."""
 
     def interval_seconds(self, name: str) -> float:
-        """The interval in force: `sync` or `collect`."""
+        """The interval in force, whoever set it: `sync` or `collect`; the longest, where engines differ."""
+
+    def last_sync(self) -> str | None:
+        """When an engine was last listed, RFC 3339 UTC; None: never yet."""
 
     def engines(self) -> list[Json]:
         """What is known of the engines that have containers: id, name, memory, containers."""
@@ -88,6 +92,14 @@ class Source(Protocol):
 
     async def set_interval(self, name: str, seconds: float) -> None:
         """Sets `sync` or `collect` for all producers."""
+
+    async def command(self, workspace_id: str, asked: Asked, timeout_s: float) -> State | None:
+        """Gives a workspace a command; its state when that was obeyed, None once it is forgotten.
+
+        Raises:
+            Refused: the fold refuses it, and says why.
+            Unreachable: no worker has folded it in time.
+        """
 
     async def close(self) -> None:
         """Lets go of everything."""

@@ -1,4 +1,4 @@
-"""When a command makes no sense for a workspace, in words for who gave it. What a command does is in `workspace.py`."""
+"""When a command makes no sense for a workspace, in words for who gave it. What a command does is in `apply_command.py`."""
 
 from __future__ import annotations
 

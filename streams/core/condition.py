@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from streams.core.problems import BY_CODE, SEVERITY
 from streams.core.state import ARCHIVED, EXITED, REMOVED, RUNNING, Container, WorkspaceState
+from streams.core.words import status_reason
 
 
 def silent_engines(state: WorkspaceState) -> list[str]:
@@ -75,5 +76,17 @@ def reason(state: WorkspaceState, how: str) -> str:
     if how == "degraded":
         down = sorted(c.name for c in state.containers.values() if meant_to_run(c) and c.state != RUNNING)
         more = f" and {len(down) - 3} more" if len(down) > 3 else ""
-        return f"{', '.join(down[:3])}{more} should run; {state.status_reason}"
-    return f"{state.status_reason}, but nobody uses it" if state.idle_since_ns else state.status_reason
+        return f"{', '.join(down[:3])}{more} should run; {_what_made_it_so(state)}"
+    made_so = _what_made_it_so(state)
+    return f"{made_so}, but nobody uses it" if state.idle_since_ns else made_so
+
+
+def _what_made_it_so(state: WorkspaceState) -> str:
+    """The reason of its status, as long as it holds: of an active workspace the container that began may have ended before the others."""
+    running = [container.name for container in state.containers.values() if container.state == RUNNING]
+    reasons = (status_reason(name, RUNNING, None, archived=archived, left=1) for name in running for archived in (False, True))
+    if not running or state.status_reason in reasons:
+        return state.status_reason
+    main = main_container(state)
+    name = main.name if main is not None and main.state == RUNNING else min(running)
+    return status_reason(name, RUNNING, None, archived=False, left=len(running))

@@ -1,12 +1,12 @@
 """The container state machine: what each of the engine's actions does to one container, as a table.
 
 The engine's own facts behind it: events carry no state, so it is derived from the action; `die` cannot tell exited from
-restarting; `removing` and `dead` have no event at all. Only `workspace.py` calls what is here.
+restarting; `removing` and `dead` have no event at all. Only the fold calls what is here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -105,7 +105,7 @@ def _destroy(container: Container, event: EngineEvent, time_ns: int) -> None:
 _ACTIVITY: Final = Transition(activity=True)
 _EXEC: Final = Transition(implies=RUNNING, activity=True)
 
-TRANSITIONS: Final[Mapping[str, Transition]] = {
+TRANSITIONS: Final[dict[str, Transition]] = {
     #                          state after    a new one is    besides
     "create": Transition(to=CREATED, implies=CREATED, effect=_create),
     "start": Transition(to=RUNNING, implies=RUNNING, effect=_start),
@@ -147,7 +147,7 @@ _SIGNAL_NAMES: Final = (
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD CONT STOP TSTP TTIN TTOU "
     "URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
 )
-_SIGNALS: Final[Mapping[str, int]] = {name: number for number, name in enumerate(_SIGNAL_NAMES.split(), start=1)}
+_SIGNALS: Final[dict[str, int]] = {name: number for number, name in enumerate(_SIGNAL_NAMES.split(), start=1)}
 _SIGRTMIN: Final = 34
 _SIGRTMAX: Final = 64
 

@@ -22,6 +22,8 @@ Record = Mapping[str, Any]
 SYNC_FAILED: Final = "sync_failed"
 UNREACHABLE: Final = "engine_unreachable"
 SILENT: Final = "engine_silent"
+REFUSED: Final = "refused"
+"""No problem of the engine: the answer to a sync that was asked for and failed like those before it."""
 _SEVERITY: Final = {"": 0, SYNC_FAILED: 1, UNREACHABLE: 2, SILENT: 3}
 _METHODS: Final = {SYNC_FAILED: "a sync succeeded", UNREACHABLE: "the engine answers again", SILENT: "the engine is heard again"}
 
@@ -178,11 +180,13 @@ def _failed(engine: EngineState, record: Record, news: News) -> None:
         engine.heard_ns = at_ns
     error = record["error"][:MAX_TEXT]
     code = record["error_code"] if record["error_code"] in _SEVERITY else SYNC_FAILED
+    said = f"a sync of {engine.name} failed: {error}" if code == SYNC_FAILED else f"{engine.name} does not answer: {error}"
+    context = {"engine": engine.name, "cause": record["cause"], "request_id": record["request_id"]}
     if _turns(engine, code, at_ns):
-        said = f"a sync of {engine.name} failed: {error}" if code == SYNC_FAILED else f"{engine.name} does not answer: {error}"
-        context = {"engine": engine.name, "cause": record["cause"], "request_id": record["request_id"]}
         news.told.append(Told(said, at_ns, ErrorDetail(said, code, record["retry_count"], at_ns, context)))
         _raise_alert(engine, record, said, news)
+    elif record["request_id"]:  # who asked is told each time, though the episode began before
+        news.told.append(Told(said, at_ns, ErrorDetail(said, REFUSED, record["retry_count"], at_ns, context)))
     if engine.attempts <= _TOLD_FAILURES and engine.problem != SILENT:
         news.after.append(Note("sync_failed", error, at_ns, None, engine.attempts))
 

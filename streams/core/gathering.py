@@ -23,14 +23,16 @@ _SAMPLE_COLUMNS: Final = 12
 _pack_sample: Final = struct.Struct(f"<{_SAMPLE_COLUMNS}q").pack
 """Of a container: read_ns, interval_ns, cpu_ns, cpu_millipercent, memory_used_bytes, memory_byte_seconds, network bytes received and sent,
 block bytes read and written, throttled_ns, page_faults; -1: not known."""
-_SAMPLES_FULL: Final = 8 * _SAMPLE_COLUMNS * _TAKEN_AT
+SAMPLE_BYTES: Final = 8 * _SAMPLE_COLUMNS
+_SAMPLES_FULL: Final = SAMPLE_BYTES * _TAKEN_AT
 
 _TICK_COLUMNS: Final = 16
 _pack_tick: Final = struct.Struct(f"<{_TICK_COLUMNS}q").pack
 """Of a workspace: last and first read_ns, samples, observed_ns, covered_ns, longest interval_ns, cpu_ns, cpu_millipercent,
 memory_used_bytes, memory_byte_seconds, network bytes received and sent, block bytes read and written, throttled_ns, page_faults;
 -1: not known, where no sample knew."""
-_TICKS_FULL: Final = 8 * _TICK_COLUMNS * _TAKEN_AT
+TICK_BYTES: Final = 8 * _TICK_COLUMNS
+_TICKS_FULL: Final = TICK_BYTES * _TAKEN_AT
 
 
 class Kept:
@@ -59,6 +61,12 @@ class Kept:
             self.noted.clear()
             self.packed = window_bytes.pack(window)
         return window
+
+    def whole(self) -> bytes:
+        """The window as `window_bytes` has it, with all rows in it from now on."""
+        if self.noted:
+            self.window()
+        return self.packed or window_bytes.EMPTY
 
     def put(self, window: Window) -> None:
         """Rests another window here."""
@@ -141,6 +149,26 @@ def gather(ticks: Kept, containers: Iterable[Kept], rows: Sequence[Row], late: b
         noted += _pack_tick(*(min(value, LARGEST) for value in row))
     if late or len(noted) >= _TICKS_FULL:
         ticks.window(late)
+
+
+def note(ticks: Kept, containers: Sequence[Kept], samples: bytes, at: int, tick: bytes, full: list[Kept]) -> None:
+    """Notes one tick's rows, packed: none late, and of no other numbers than `gather` makes of them.
+
+    Args:
+        samples: a row for each container, from `at` on.
+        tick: their sum.
+        full: gets the windows that must take in what is noted, before anything else is noted.
+    """
+    for container in containers:
+        noted = container.noted
+        noted += samples[at : at + SAMPLE_BYTES]
+        at += SAMPLE_BYTES
+        if len(noted) >= _SAMPLES_FULL:
+            full.append(container)
+    noted = ticks.noted
+    noted += tick
+    if len(noted) >= _TICKS_FULL:
+        full.append(ticks)
 
 
 def take_ticks(window: Window, columns: Numbers, late: bool) -> None:

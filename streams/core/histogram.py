@@ -19,19 +19,19 @@ from typing import Final
 
 ACCURACY: Final = 0.01
 _GAMMA: Final = (1 + ACCURACY) / (1 - ACCURACY)
-_PER_E: Final = 1 / log(_GAMMA)
+PER_E: Final = 1 / log(_GAMMA)
 
 _TYPES: Final = "BHIQ"
 _BIG_ENDIAN: Final = array("H", [1]).tobytes() == b"\0\1"
-_HEAD: Final = struct.Struct("<BQhH")
+HEAD: Final = struct.Struct("<BQhH")
 _STATE_HEAD: Final = struct.Struct("<Bdd")
 _STATE_ZEROS: Final = struct.Struct("<Bd")
 _NO_BUCKETS: Final = b"\x0c\x00\xfe\xff\xff\xff\x0f\x02"
 """An empty store: no counts, from the largest key on."""
 _BUCKETS: Final = 2_400
 """More than there are below 2^64."""
-_SURELY_FROM: Final = [int(_GAMMA**bucket * (1 + 1e-9)) + 1 for bucket in range(_BUCKETS)]
-_SURELY_BELOW: Final = [int(_GAMMA ** (bucket + 1) * (1 - 1e-9)) for bucket in range(_BUCKETS)]
+SURELY_FROM: Final = [int(_GAMMA**bucket * (1 + 1e-9)) + 1 for bucket in range(_BUCKETS)]
+SURELY_BELOW: Final = [int(_GAMMA ** (bucket + 1) * (1 - 1e-9)) for bucket in range(_BUCKETS)]
 """What lies between needs no logarithm to be known as of a bucket, however a logarithm rounds at the bounds."""
 
 
@@ -66,9 +66,9 @@ class Histogram:
                 if value <= 0:
                     self.zeros += 1
                     continue
-                bucket = int(log(value) * _PER_E)
-                surely_from = _SURELY_FROM[bucket]
-                surely_below = _SURELY_BELOW[bucket]
+                bucket = int(log(value) * PER_E)
+                surely_from = SURELY_FROM[bucket]
+                surely_below = SURELY_BELOW[bucket]
                 at = bucket - self.low
                 if not 0 <= at < len(counts):
                     at = self._reach(bucket)
@@ -140,7 +140,7 @@ class Histogram:
         Equal histograms have equal bytes: counts are as narrow as the highest allows, the first and last are not 0.
         """
         counts = self.counts
-        head = _HEAD.pack(counts.itemsize, self.zeros, self.low if counts else 0, len(counts))
+        head = HEAD.pack(counts.itemsize, self.zeros, self.low if counts else 0, len(counts))
         return head + _little(counts).tobytes()
 
     def to_clickhouse(self) -> bytes:
@@ -158,8 +158,8 @@ def from_bytes(data: bytes) -> Histogram:
         ValueError: these are no such bytes.
     """
     try:
-        width, zeros, low, size = _HEAD.unpack_from(data)
-        counts = array(_TYPES[(1, 2, 4, 8).index(width)], data[_HEAD.size :])
+        width, zeros, low, size = HEAD.unpack_from(data)
+        counts = array(_TYPES[(1, 2, 4, 8).index(width)], data[HEAD.size :])
     except (struct.error, ValueError) as error:
         raise ValueError(f"{len(data)} bytes are no histogram") from error
     if len(counts) != size or low < 0:
@@ -169,8 +169,8 @@ def from_bytes(data: bytes) -> Histogram:
 
 def size_of(data: bytes, at: int) -> int:
     """Bytes that a histogram takes which begins there."""
-    width, _, _, size = _HEAD.unpack_from(data, at)
-    return _HEAD.size + int(width) * int(size)
+    width, _, _, size = HEAD.unpack_from(data, at)
+    return HEAD.size + int(width) * int(size)
 
 
 def _narrowest(highest: int) -> str:

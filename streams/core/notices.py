@@ -1,4 +1,4 @@
-"""Fact records of what a clock or another stream decided: made here, folded in `workspace.py`. Pure."""
+"""Fact records of what a clock or another stream decided: made here, folded in `apply_notice.py`. Pure."""
 
 from __future__ import annotations
 

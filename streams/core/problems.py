@@ -35,6 +35,12 @@ def _loops(container: Container, now_ns: int) -> bool:
     return container.state in ENDED or (container.state in UP and now_ns - container.started_at_ns < STEADY_NS)
 
 
+def _loop_words(container: Container) -> str:
+    if container.state in UP:
+        return f"{container.name} is in a crash loop, up again after {container.crashes} unexpected exits in a row"
+    return f"{container.name} is in a crash loop, last {container.exit_reason or 'ended'}"
+
+
 def _suffers_oom(container: Container, now_ns: int) -> bool:
     if container.state in UP:
         return container.oom_at_ns > 0 and now_ns - container.oom_at_ns < STEADY_NS
@@ -54,7 +60,7 @@ def _is_unhealthy(container: Container, now_ns: int) -> bool:
 
 
 PROBLEMS: Final = (
-    Problem(CRASH_LOOP, "a crash loop", _loops, lambda c: f"{c.name} is in a crash loop, last {c.exit_reason or 'ended'}"),
+    Problem(CRASH_LOOP, "a crash loop", _loops, _loop_words),
     Problem(OOM, "lack of memory", _suffers_oom, lambda c: f"{c.name} ran {c.exit_reason if c.incident else 'out of memory'}"),
     Problem(UNEXPECTED_EXIT, "an unexpected exit", _ended_badly, lambda c: f"{c.name} ended unexpectedly: {c.exit_reason}"),
     Problem(START_FAILED, "a failed start", _cannot_start, lambda c: f"{c.name} could not be started: {c.error}"),
@@ -69,6 +75,9 @@ ENDS_BY_TIME: Final = frozenset((CRASH_LOOP, OOM))
 
 def problem_of(container: Container, now_ns: int) -> str | None:
     """Code of what is wrong with a container now; None: nothing."""
+    # Of a container that never went wrong no row can hold, and most never do.
+    if not (container.crashes or container.oom_at_ns or container.incident or container.health == UNHEALTHY):
+        return None
     for problem in PROBLEMS:
         if problem.holds(container, now_ns):
             return problem.code

@@ -13,7 +13,7 @@ from streams.core.alerts import awaits_confirmation
 from streams.core.containers import STEADY_NS
 from streams.core.facts import EARLIEST_NS, LATEST_NS, MAX_GENERATION
 from streams.core.invalid import InvalidMessage
-from streams.core.sightings import is_correction
+from streams.core.sightings import is_correction, may_lag
 from streams.core.state import REMOVED, RUNNING, STATES, UP, Order
 
 Record = Mapping[str, Any]
@@ -115,7 +115,8 @@ def _vanished(writer: _Writer, everywhere: Sequence[_Known]) -> int:
 def _seen(writer: _Writer, entry: Record, everywhere: Sequence[_Known]) -> int:
     """One entry of the listing; returns the corrections found."""
     here = next((known for known in everywhere if known.workspace_id == entry["workspace_id"]), None)
-    unsettled = entry["unsettled"] or entry["state"] not in STATES
+    lags = here is not None and may_lag(here.container["state"], here.order, entry["state"], writer.order)
+    unsettled = entry["unsettled"] or entry["state"] not in STATES or lags
     corrections = 0
     if not unsettled:
         for known in everywhere:

@@ -1,14 +1,20 @@
 """What an observation does to one container: the state a listing shows, and the details of an inspect.
 
 A listing is absolute: it decides the state, whatever event was missed. An inspect may lie ahead of the events and decides nothing
-but details. Only `workspace.py` calls what is here.
+but details. Only `apply_observation.py` calls what is here.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from streams.core.containers import START_FAILED, STARTING, began, ended, judge_end
 from streams.core.facts import Inspect
 from streams.core.state import CREATED, DEAD, ENDED, EXITED, REMOVED, REMOVING, RESTARTING, RUNNING, UP, Container, Order
+from streams.core.words import SECOND_NS
+
+LISTING_LAGS_NS: Final = 3 * SECOND_NS
+"""An engine says `die`, `pause` and `unpause` before its listing knows: network and mounts are taken down in between."""
 
 
 def take_state(container: Container, to: str, health: str | None, inspect: Inspect | None, order: Order, *, watched: bool) -> None:
@@ -131,6 +137,17 @@ def run_state(inspect: Inspect) -> str:
     if not inspect.started_at_ns:
         return CREATED
     return RUNNING if (inspect.finished_at_ns or 0) < inspect.started_at_ns else EXITED
+
+
+def may_lag(state: str, told: Order, to: str, listed: Order) -> bool:
+    """Whether a listing may show what was before something that was just told: it lags, or an event was missed. The next one says.
+
+    Args:
+        state, told: what was folded, and the order of what told it.
+        to, listed: what was listed, and the order of the listing.
+    """
+    just_now = told[0] == listed[0] and 0 <= listed[1] - told[1] < LISTING_LAGS_NS
+    return just_now and to in UP and state != to and (state in ENDED or state in UP)
 
 
 def is_correction(old: str, new: str) -> bool:

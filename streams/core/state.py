@@ -1,4 +1,4 @@
-"""The folded values: a workspace, its containers and its engines. Only `workspace.py` changes a workspace.
+"""The folded values: a workspace, its containers and its engines. Only the fold (`workspace.py`) changes a workspace.
 
 They are mutable: the fold owns a value and changes it in place (a copy per fact would double the fold's cost).
 Every field has a default that is left out of the encoding, so that a new field reads as its default in an old value.

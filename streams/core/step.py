@@ -1,4 +1,4 @@
-"""The tools of `workspace.py`, which alone uses them: one fact on its way into a workspace, its place in the order, and what follows.
+"""The tools of the fold (`workspace.py`), which alone uses them: one fact on its way into a workspace, its place, and what follows.
 
 What follows a container's change is the same whatever changed it: tell it, judge its problem, count, judge the status.
 """
@@ -27,10 +27,20 @@ from streams.core.state import (
 )
 from streams.core.words import DAY_S, SECOND_NS, container_sentence, duration, status_reason
 
-LATE: Final = "late"
-"""Outcome of a fact older than what is known of its container, and not known: not applied."""
+# What became of a fact: counted, never silent.
+APPLIED: Final = "applied"
+FOLDED_BEFORE: Final = "folded_before"
+"""The position is not after the last one folded."""
 REPEATED: Final = "repeated"
-"""Outcome of a fact that came before, at another position."""
+"""It came before, at another position."""
+LATE: Final = "late"
+"""It is older than what is known of its container, and not known: not applied."""
+UNPLACED: Final = "unplaced"
+"""It says nothing about a container nobody knows; the next sync will."""
+NOT_KNOWN: Final = "unknown"
+"""Of a kind or a name this version does not know."""
+REFUSED: Final = "refused"
+"""A command that makes no sense; an `error` change says why."""
 
 MAX_TOMBSTONES: Final = 4
 TOMBSTONE_NS: Final = DAY_S * SECOND_NS
@@ -239,7 +249,8 @@ def judge_problem(step: Step, container: Container) -> None:
 def end_by_time(step: Step) -> None:
     """Ends the problems of this engine's containers that are over when nothing more happened for a while."""
     for container in step.state.containers.values():
-        if container.problem in ENDS_BY_TIME and container.state in UP and container.engine_id == step.fact.engine_id:
+        problem = container.problem  # by a name of its own: the compiler would take the field for what it was found to be here
+        if problem in ENDS_BY_TIME and container.state in UP and container.engine_id == step.fact.engine_id:
             judge_problem(step, container)
             if container.problem != container.alert:
                 judge_alert(step, container)

@@ -14,11 +14,12 @@ from zlib import crc32
 
 from streams.core.counters import NAMESPACE, READ_NS, normal, unpack
 from streams.core.facts import MAX_GENERATION, Position
+from streams.core.gathering import Kept, note
 from streams.core.invalid import InvalidMessage
 from streams.core.rates import Namespaces, derive, gauges, host, nothing_known, plausible
 from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, Row, pack
 from streams.core.updates import Updates
-from streams.core.window_set import DEFAULT, Policy, WindowSet, grace_begins, window_record
+from streams.core.window_set import DEFAULT, Due, Policy, Slot, WindowSet, containers_due, grace_begins, window_record
 from streams.core.windows import DAY_NS, HOUR_NS
 
 Record = dict[str, Any]
@@ -45,6 +46,54 @@ class EngineUsage:
     """The last counters of each container, packed: 19 integer objects lie far apart in memory, and reading them costs more."""
     namespaces: Namespaces = field(default_factory=dict)
     windows: WindowSet = field(default_factory=WindowSet)
+    frame: Any = field(default=None, compare=False, repr=False)
+    """What is remembered of its last tick by who folds many at once (`streams/columns`); a tick that is folded here ends it."""
+
+
+class OrdinaryTick:
+    """A tick as `take_ordinary` wants it; the sequences have an entry for each of its containers, in one order.
+
+    No dataclass: it is made for every message, and what makes those stays Python also where the rest is machine code.
+
+    Attributes:
+        namespaces: their network namespaces, as of their readings.
+        readings: their packed counters, all columns.
+        slot: the hour that all readings lie in.
+        windows: the containers' windows in it.
+        sample_rows: rows as `gathering.note` takes them, from `sample_rows_at` on.
+        tick_row: likewise.
+    """
+
+    __slots__ = (
+        "at_ns", "containers", "engine", "highest_ns", "namespaces", "readings", "sample_rows", "sample_rows_at", "slot", "tick_row",
+        "windows",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        engine: EngineUsage,
+        at_ns: int,
+        highest_ns: int,
+        containers: tuple[str, ...],
+        namespaces: tuple[int, ...],
+        readings: list[bytes],
+        slot: Slot,
+        windows: list[Kept],
+        sample_rows: bytes,
+        sample_rows_at: int,
+        tick_row: bytes,
+    ) -> None:
+        self.engine = engine
+        self.at_ns = at_ns
+        self.highest_ns = highest_ns
+        self.containers = containers
+        self.namespaces = namespaces
+        self.readings = readings
+        self.slot = slot
+        self.windows = windows
+        self.sample_rows = sample_rows
+        self.sample_rows_at = sample_rows_at
+        self.tick_row = tick_row
 
 
 @dataclass(slots=True)
@@ -87,10 +136,43 @@ def fold_tick(
         derived = _judge(engine, tick, readings, record_timestamp_ms, policy)
         outputs.append(_record(state, engine, "samples", samples=derived, part=tick["part"], host_memory_bytes=tick["host_memory_bytes"]))
     if engine.highest_ns >= engine.windows.due_ns:
-        outputs += _publish(state, engine, policy)
-        if grace_begins(engine.highest_ns, policy) > engine.windows.gone_before_ns:
-            _let_go(state, engine, policy)
+        outputs += _window_records(state, engine, _due(state, engine, policy))
     return state, outputs
+
+
+def take_ordinary(state: UsageState, tick: OrdinaryTick, position: Position, policy: Policy = DEFAULT) -> list[Kept]:
+    """Folds a tick that was judged elsewhere as `fold_tick` would judge it: all of its samples are `folded`, none of them late.
+
+    Whoever calls this knows: it is newer than the last position; it is of the engine's generation and names; every container has a last
+    reading, is alone in its network namespace, and has a window in the hour. It then has all windows returned take in what is noted, and
+    publishes `due_windows`.
+    """
+    state.position = position
+    engine = tick.engine
+    engine.tick_at_ns = tick.at_ns
+    engine.highest_ns = max(engine.highest_ns, tick.highest_ns)
+    readings, namespaces = engine.readings, engine.namespaces
+    for container_id, namespace, packed in zip(tick.containers, tick.namespaces, tick.readings, strict=True):
+        readings[container_id] = packed
+        if namespace > 0:
+            namespaces[namespace] = packed
+    slot = tick.slot
+    slot.count += len(tick.containers)
+    full: list[Kept] = []
+    note(slot.ticks, tick.windows, tick.sample_rows, tick.sample_rows_at, tick.tick_row, full)
+    if engine.highest_ns >= engine.windows.due_ns:
+        start = tick.highest_ns // HOUR_NS * HOUR_NS
+        full = (
+            [slot.ticks, *tick.windows]
+            if containers_due(start, slot, engine.highest_ns, policy)
+            else [slot.ticks, *(kept for kept in full if kept is not slot.ticks)]
+        )
+    return full
+
+
+def due_windows(state: UsageState, engine: EngineUsage, policy: Policy = DEFAULT) -> list[Due]:
+    """The windows to publish behind a tick that `take_ordinary` took; at most `WINDOWS_A_RECORD` go into one record."""
+    return _due(state, engine, policy) if engine.highest_ns >= engine.windows.due_ns else []
 
 
 def publish_owed(state: UsageState, event_time_ms: int, policy: Policy = DEFAULT) -> list[Record]:
@@ -103,8 +185,7 @@ def publish_owed(state: UsageState, event_time_ms: int, policy: Policy = DEFAULT
     for engine in state.engines.values():
         owed = engine.windows.owed_at(engine.highest_ns, policy)
         if owed is not None and owed <= at_ns:
-            windows = [window_record(due) for due in engine.windows.due(at_ns, policy, everything=True)]
-            outputs += _window_records(state, engine, windows)
+            outputs += _window_records(state, engine, list(engine.windows.due(at_ns, policy, everything=True)))
     return outputs
 
 
@@ -118,6 +199,7 @@ def _engine(state: UsageState, tick: Mapping[str, Any]) -> EngineUsage:
     engine = state.engines.get(tick["engine_id"])
     if engine is None:
         engine = state.engines[tick["engine_id"]] = EngineUsage(tick["engine_id"], generation=tick["generation"])
+    engine.frame = None
     engine.engine_name = tick["engine_name"]
     engine.workspace_name = tick["workspace_name"]
     engine.labels = tick["labels"]
@@ -134,7 +216,7 @@ def _engine(state: UsageState, tick: Mapping[str, Any]) -> EngineUsage:
 
 def _judge(engine: EngineUsage, tick: Mapping[str, Any], readings: list[bytes], record_timestamp_ms: int, policy: Policy) -> list[Record]:
     """Derived samples of a tick in its order; those that were folded are in their windows then."""
-    machine = host(tick["host_cpus"], tick["host_memory_bytes"], _patience_ns(tick["interval_ms"], policy))
+    machine = host(tick["host_cpus"], tick["host_memory_bytes"], patience_ns(tick["interval_ms"], policy))
     latest_ns = record_timestamp_ms * 1_000_000 + policy.ahead_ns
     closed_before = engine.windows.closed_before(engine.highest_ns, policy)
     refused_before = engine.windows.refused_before(engine.highest_ns, policy)
@@ -184,24 +266,27 @@ def _begin(engine: EngineUsage, container_id: str, packed: bytes, namespace: int
         engine.namespaces.setdefault(namespace, packed)
 
 
-def _patience_ns(interval_ms: int, policy: Policy) -> int:
+def patience_ns(interval_ms: int, policy: Policy) -> int:
+    """Readings further apart, at this collect interval, belong to no window."""
     # An interval is never longer than an hour, so that a window never takes in more than the hour before it.
     return min(max(policy.gap_ns, 3_000_000 * interval_ms), HOUR_NS)
 
 
-def _publish(state: UsageState, engine: EngineUsage, policy: Policy) -> list[Record]:
+def _due(state: UsageState, engine: EngineUsage, policy: Policy) -> list[Due]:
     """Windows whose cadence has come. Each workspace has its own second of the minute, so that not all publish in one."""
-    windows = [window_record(due) for due in engine.windows.due(engine.highest_ns, policy)]
+    windows = list(engine.windows.due(engine.highest_ns, policy))
     every = policy.hour_every_ns
     phase = crc32(state.workspace_id.encode()) * 1_000_000 % every
     engine.windows.due_ns = (engine.highest_ns - phase) // every * every + every + phase
-    return _window_records(state, engine, windows)
+    if grace_begins(engine.highest_ns, policy) > engine.windows.gone_before_ns:
+        _let_go(state, engine, policy)
+    return windows
 
 
-def _window_records(state: UsageState, engine: EngineUsage, windows: list[Record]) -> list[Record]:
+def _window_records(state: UsageState, engine: EngineUsage, windows: list[Due]) -> list[Record]:
     """Records of some windows, small enough for any broker."""
     return [
-        _record(state, engine, "windows", windows=windows[begin : begin + WINDOWS_A_RECORD])
+        _record(state, engine, "windows", windows=[window_record(due) for due in windows[begin : begin + WINDOWS_A_RECORD]])
         for begin in range(0, len(windows), WINDOWS_A_RECORD)
     ]
 

@@ -7,14 +7,15 @@ gives the same bytes.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from typing import Any, Final
 
 from streams.core import histogram
 from streams.core.histogram import Histogram
-from streams.core.windows import LARGEST, METRICS, NUMBERS, Window
+from streams.core.windows import LARGEST, METRICS, NUMBERS, Name, Window, merged
 
 _NUMBERS: Final = struct.Struct(f"<{len(NUMBERS) + 4}q")
-_HEAD: Final = struct.Struct("<BqHH")
+HEAD: Final = struct.Struct("<BqHH")
 """Histograms that follow; of the name its time and the lengths of name and service."""
 _COUNT: Final = struct.Struct("<q")
 LONGEST_NAME: Final = 0xFFFF
@@ -32,8 +33,32 @@ def pack(window: Window) -> bytes:
             out.append(one.to_bytes())
     named_at, name, service = window.name
     texts = [_text(name), _text(service)]
-    out[1] = _HEAD.pack(follow, named_at, len(texts[0]), len(texts[1]))
+    out[1] = HEAD.pack(follow, named_at, len(texts[0]), len(texts[1]))
     return b"".join(out + texts)
+
+
+def split(data: bytes) -> tuple[tuple[int, ...], Name, list[bytes]]:
+    """What a packed window is made of.
+
+    Returns:
+        Its numbers (`NUMBERS`), behind them time and value of the last CPU and of the last memory; its name; and a histogram's bytes for
+        each of `METRICS`, none where no value was known.
+
+    Raises:
+        ValueError, struct.error: these are no such bytes.
+    """
+    values = _NUMBERS.unpack_from(data)
+    at = _NUMBERS.size
+    follow, named_at, name_size, service_size = HEAD.unpack_from(data, at)
+    at += HEAD.size
+    histograms: list[bytes] = []
+    for number in range(len(METRICS)):
+        end = at + histogram.size_of(data, at) if follow >> number & 1 else at
+        histograms.append(data[at:end])
+        at = end
+    name = data[at : at + name_size].decode("utf-8", "surrogatepass")
+    service = data[at + name_size : at + name_size + service_size].decode("utf-8", "surrogatepass")
+    return values, (named_at, name, service), histograms
 
 
 def unpack(data: bytes) -> Window:
@@ -42,21 +67,20 @@ def unpack(data: bytes) -> Window:
     Raises:
         ValueError, struct.error: these are no such bytes.
     """
-    values = _NUMBERS.unpack_from(data)
-    at = _NUMBERS.size
-    follow, named_at, name_size, service_size = _HEAD.unpack_from(data, at)
-    at += _HEAD.size
+    values, name, histograms = split(data)
     kept: list[Histogram | None] = [Histogram(), Histogram(), None, None]
-    for number in range(len(METRICS)):
-        if follow >> number & 1:
-            end = at + histogram.size_of(data, at)
-            kept[number] = histogram.from_bytes(data[at:end])
-            at = end
-    name = data[at : at + name_size].decode("utf-8", "surrogatepass")
-    service = data[at + name_size : at + name_size + service_size].decode("utf-8", "surrogatepass")
+    for number, packed in enumerate(histograms):
+        if packed:
+            kept[number] = histogram.from_bytes(packed)
     # The fields of a window are in the order of NUMBERS: a tenth of the cost of setting them one by one.
-    fields: tuple[Any, ...] = (*values[:-4], values[-4:-2], values[-2:], (named_at, name, service), *kept)
+    fields: tuple[Any, ...] = (*values[:-4], values[-4:-2], values[-2:], name, *kept)
     return Window(*fields)
+
+
+def merge(packed: Iterable[bytes]) -> bytes:
+    """The merge of packed windows."""
+    some = [one for one in packed if one != EMPTY]
+    return some[0] if len(some) == 1 else pack(merged(map(unpack, some)))
 
 
 def sample_count(data: bytes) -> int:
@@ -68,3 +92,7 @@ def _text(text: str) -> bytes:
     raw = text.encode("utf-8", "surrogatepass")
     # A name is cut where a character ends.
     return raw if len(raw) <= LONGEST_NAME else raw[:LONGEST_NAME].decode("utf-8", "ignore").encode()
+
+
+EMPTY: Final = pack(Window())
+"""A window of no samples."""

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from streams.core import window_bytes
 from streams.core.gathering import Kept, gather, take_samples, take_ticks
 from streams.core.samples import READ_NS, Row
-from streams.core.windows import DAY_NS, HOUR_NS, METRICS, NO_NAME, NUMBERS, SECOND_NS, Window, merged
+from streams.core.windows import DAY_NS, HOUR_NS, METRICS, NO_NAME, NUMBERS, SECOND_NS, Window
 
 MAX_CONTAINERS: Final = 200
 """Containers of an engine with a window of their own in one hour or day; the others share `OTHERS`: a value stays below 512 KB."""
@@ -97,12 +97,12 @@ class Slot:
 
 
 class Due(NamedTuple):
-    """A window to publish."""
+    """A window to publish, packed (`window_bytes`)."""
 
     grain: str
     start_ns: int
     final: bool
-    window: Window
+    packed: bytes
     container_id: str | None
     container_count: int
 
@@ -190,15 +190,15 @@ class WindowSet:
         """
         ended, leaving = False, grace_begins(at_ns, policy)
         for start, slot in sorted(self.hours.items()):
-            final = slot.published_final or start + HOUR_NS + policy.delay_ns <= at_ns
+            final = _is_final(start, slot, at_ns, policy)
             if (slot.count, final) != (slot.published_count, slot.published_final):
-                yield _publish(slot, Due("hour", start, final, slot.ticks.window(), None, len(slot.members)), at_ns)
+                yield _publish(slot, Due("hour", start, final, slot.ticks.whole(), None, len(slot.members)), at_ns)
             ended |= final and not slot.told_final
             at_once = everything or start + HOUR_NS <= leaving
             if _containers_due(slot, slot.count, final, at_ns, 0 if at_once else policy.container_hour_every_ns):
                 for container_id, kept in sorted(slot.containers.items()):
                     if _untold(slot, container_id, kept.sample_count(), final):
-                        yield Due("hour", start, final, kept.window(), container_id, 1)
+                        yield Due("hour", start, final, kept.whole(), container_id, 1)
                 _told(slot, slot.count, final, at_ns)
         for start, slot in sorted(self.days.items()):
             yield from self._due_day(start, slot, at_ns, policy, everything or start + DAY_NS <= leaving, ended)
@@ -211,12 +211,12 @@ class WindowSet:
         if (count, final) != (slot.published_count, slot.published_final) and (
             soon or not 0 <= at_ns - slot.published_at_ns < policy.day_every_ns
         ):
-            day = merged(each.ticks.window() for each in (slot, *hours))
+            day = window_bytes.merge(each.ticks.whole() for each in (slot, *hours))
             yield _publish(slot, Due("day", start, final, day, None, len(slot.members)), at_ns)
         if _containers_due(slot, count, final, at_ns, 0 if at_once or ended else policy.container_day_every_ns):
-            for container_id, parts in sorted(_of_day(slot, hours).items()):
+            for container_id, parts in sorted(of_day(slot, hours).items()):
                 if _untold(slot, container_id, sum(kept.sample_count() for kept in parts), final):
-                    yield Due("day", start, final, merged(kept.window() for kept in parts), container_id, 1)
+                    yield Due("day", start, final, window_bytes.merge(kept.whole() for kept in parts), container_id, 1)
             _told(slot, count, final, at_ns)
 
     def clock_ran_back(self, now_ns: int) -> None:
@@ -246,7 +246,16 @@ def grace_begins(highest_ns: int, policy: Policy) -> int:
     return (highest_ns - policy.delay_ns - policy.grace_ns) // HOUR_NS * HOUR_NS
 
 
-def _of_day(day: Slot, hours: Sequence[Slot]) -> dict[str, list[Kept]]:
+def containers_due(start: int, slot: Slot, at_ns: int, policy: Policy) -> bool:
+    """Whether the windows of an hour's containers are to be published; the hour is not about to leave."""
+    return _containers_due(slot, slot.count, _is_final(start, slot, at_ns, policy), at_ns, policy.container_hour_every_ns)
+
+
+def _is_final(start: int, slot: Slot, at_ns: int, policy: Policy) -> bool:
+    return slot.published_final or start + HOUR_NS + policy.delay_ns <= at_ns
+
+
+def of_day(day: Slot, hours: Sequence[Slot]) -> dict[str, list[Kept]]:
     """What each container's day is made of: hours that are gone, and those that are not."""
     parts = {container_id: [kept] for container_id, kept in day.containers.items()}
     for hour in hours:
@@ -275,26 +284,26 @@ def _told(slot: Slot, count: int, final: bool, at_ns: int) -> None:
 
 
 def _publish(slot: Slot, due: Due, at_ns: int) -> Due:
-    slot.published_count, slot.published_final, slot.published_at_ns = due.window.sample_count, due.final, at_ns
+    slot.published_count = window_bytes.sample_count(due.packed)
+    slot.published_final, slot.published_at_ns = due.final, at_ns
     return due
 
 
 def window_record(due: Due) -> dict[str, Any]:
     """A window as the schema `usage` has it."""
-    window = due.window
-    record: dict[str, Any] = dict(zip(NUMBERS, window.numbers(), strict=True))
+    numbers, name, histograms = window_bytes.split(due.packed)
+    *plain, _, cpu_last, _, memory_last = numbers
+    record: dict[str, Any] = dict(zip(NUMBERS, plain, strict=True))
     if due.container_id is not None:
         record["tick_count"], record["covered_ns"] = record["sample_count"], record["observed_ns"]
     record["grain"] = due.grain
     record["container_id"] = due.container_id
-    _, record["container_name"], record["service"] = window.name if due.container_id != OTHERS else NO_NAME
+    _, record["container_name"], record["service"] = name if due.container_id != OTHERS else NO_NAME
     record["start_ms"] = due.start_ns // 1_000_000
     record["final"] = due.final
-    record["cpu_millipercent_last"] = window.cpu_last[1]
-    record["memory_used_bytes_last"] = window.memory_last[1]
+    record["cpu_millipercent_last"] = cpu_last
+    record["memory_used_bytes_last"] = memory_last
     record["container_count"] = due.container_count
     record["sketches"] = {}
-    record["histograms"] = {
-        metric: one.to_bytes() for metric, one in zip(METRICS, window.histograms(), strict=True) if one is not None and one.count()
-    }
+    record["histograms"] = {metric: packed for metric, packed in zip(METRICS, histograms, strict=True) if packed}
     return record

@@ -23,8 +23,21 @@ export async function get(path, params = {}, signal = undefined) {
   for (const [name, value] of Object.entries(params)) {
     for (const one of Array.isArray(value) ? value : [value]) if (one !== null && one !== undefined) url.searchParams.append(name, one);
   }
+  return ask(url, { signal, cache: 'no-cache' });
+}
+
+export const ask = async (url, how = {}) => answered(await fetch(url, { ...how, headers: headers() }));
+
+export async function send(method, path, body) {
+  return answered(await fetch(new URL(`/api/v1/${path}`, location.origin), { method, headers: { ...headers(), 'Content-Type': 'application/json' }, body: JSON.stringify(body) }));
+}
+
+function headers() {
   const token = sessionStorage.getItem(KEY);
-  const answer = await fetch(url, { headers: token ? { Authorization: `Bearer ${token}` } : {}, signal, cache: 'no-cache' });
+  return token ? { Authorization: `Bearer ${token}` } : {};
+}
+
+async function answered(answer) {
   if (!answer.ok) {
     const said = await answer.json().catch(() => ({}));
     throw new ApiError(answer.status, said.detail ?? `status ${answer.status}`);

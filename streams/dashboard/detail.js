@@ -2,8 +2,9 @@
 
 import { get, isMissing, workspacePath } from './api.js';
 import { Chart } from './chart.js';
+import { Commands } from './commands.js';
 import { h, setText, show } from './dom.js';
-import { DASH, LOOKS, bytes, instant, look, moment, percent, rate, since, span } from './format.js';
+import { DASH, LOOKS, bytes, instant, isFuture, look, moment, percent, rate, since, span } from './format.js';
 import { shownWorkspaces, store } from './store.js';
 import { eventLine } from './events.js';
 import { Timeline } from './timeline.js';
@@ -17,6 +18,10 @@ const ALL_CHARTS = [
   { title: 'Disk', text: rate, lines: [['read', 'block_read_bytes_per_second', '--c1'], ['written', 'block_write_bytes_per_second', '--c2']], binary: true, least: 1 },
 ];
 
+const AGAIN = 15;
+const AGAIN_MS = 1000;
+const knows = (said, state) => (!state ? store.loaded : ['status', 'condition', 'reason'].every((name) => said?.[name] === state[name]));
+
 export class Detail {
   constructor(id, close) {
     this.id = id;
@@ -26,6 +31,7 @@ export class Detail {
     this.past = [];
     this.title = h('h2', { tabindex: '-1' });
     this.state = h('div', { class: 'state' });
+    this.commands = new Commands();
     this.facts = h('dl', { class: 'facts' });
     this.why = h('div', { class: 'why-text' });
     this.containers = h('div', { class: 'containers' });
@@ -36,7 +42,7 @@ export class Detail {
     this.zoomed = h('button', { type: 'button', class: 'zoomed', hidden: true, title: 'Back to the chosen span', onclick: () => { this.fixed = null; this.load(); } });
     this.chartNote = h('p', { class: 'soft', hidden: true });
     this.node = h('section', { class: 'detail', 'aria-label': 'One workspace' },
-      h('header', {}, h('div', { class: 'heading' }, this.title, h('button', { type: 'button', class: 'quiet close', 'aria-label': 'Close (Esc)', onclick: close }, '✕')), this.state),
+      h('header', {}, h('div', { class: 'heading' }, this.title, h('button', { type: 'button', class: 'quiet close', 'aria-label': 'Close (Esc)', onclick: close }, '✕')), h('div', { class: 'bar-of' }, this.state, this.commands.node)),
       h('div', { class: 'body' },
         this.facts,
         h('section', { class: 'block' }, h('h3', {}, 'Why'), this.why),
@@ -53,11 +59,13 @@ export class Detail {
 
   end() {
     clearInterval(this.timer);
+    clearTimeout(this.whyLater);
     this.asking.abort();
   }
 
   refresh(changed) {
     const state = shownWorkspaces().get(this.id);
+    this.commands.set(store.asOf ? null : state);
     if (!state) {
       setText(this.title, this.id);
       if (store.loaded) show(this.state, h('span', { class: 'soft' }, store.asOf ? 'It was not there at that time.' : 'There is no such workspace, or not any more. Its past may still be below.'));
@@ -73,7 +81,8 @@ export class Detail {
     const name = look(state);
     setText(this.title, state.name);
     show(this.state, h('span', { class: `badge ${name}` }, h('span', { class: 'shape', 'aria-hidden': 'true' }, LOOKS[name].shape), LOOKS[name].word),
-      h('span', { class: 'soft' }, `${state.status} for ${since(state.status_since, store.asOf ? store.asOf.at : Date.now())}`), h('code', {}, state.workspace_id), state.stale ? h('span', { class: 'tag' }, 'stale: last known') : null);
+      h('span', { class: 'soft' }, `${state.status} for ${since(state.status_since, store.asOf ? store.asOf.at : Date.now())}`), h('code', {}, state.workspace_id), state.stale ? h('span', { class: 'tag' }, 'stale: last known') : null,
+      isFuture(state.muted_until) ? h('span', { class: 'tag' }, `muted until ${moment(state.muted_until)}`) : null);
     const { metrics } = state;
     const limit = metrics.memory_limit ? ` of ${bytes(metrics.memory_limit)}` : '';
     const facts = [
@@ -82,6 +91,8 @@ export class Detail {
       ['Up', span(metrics.uptime_seconds ?? undefined)], ['Errors', metrics.error_count],
     ];
     show(this.facts, facts.map(([term, value]) => h('div', {}, h('dt', {}, term), h('dd', {}, value))));
+    if (this.listed === state.containers) return; // figures come often: what is selected or scrolled there stays
+    this.listed = state.containers;
     show(this.containers, state.containers.length ? this.table(state.containers) : h('p', { class: 'soft' }, 'None is left.'));
   }
 
@@ -135,17 +146,25 @@ export class Detail {
     }
   }
 
-  async loadWhy() {
+  // The archive is a moment behind what the stream has told: as long as its answer is of before, it is asked again.
+  async loadWhy(again = AGAIN) {
+    clearTimeout(this.whyLater);
     const state = shownWorkspaces().get(this.id);
     const reason = state ? h('p', {}, state.reason, '.') : null;
     try {
       const said = await get(workspacePath(this.id, '/why'), store.asOf ? { at: new Date(store.asOf.at).toISOString() } : {}, this.asking.signal);
       show(this.why, ...whyText(said, reason));
+      if (!knows(said, shownWorkspaces().get(this.id))) this.askWhyAgain(again);
     } catch (error) {
       if (this.asking.signal.aborted) return;
+      if (isMissing(error) && !knows(null, shownWorkspaces().get(this.id))) this.askWhyAgain(again);
       show(this.why, reason, state?.last_error ? h('p', { class: 'soft' }, 'Last error: ', state.last_error) : null,
         h('p', { class: 'soft' }, isMissing(error) ? 'The facts behind it are not available from this API.' : `The facts behind it are not available: ${error.message}`));
     }
+  }
+
+  askWhyAgain(again) {
+    if (again > 0 && !store.asOf) this.whyLater = setTimeout(() => this.loadWhy(again - 1), AGAIN_MS);
   }
 
   async loadEvents() {

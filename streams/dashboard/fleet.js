@@ -1,30 +1,12 @@
 // Alerts and engines.
 
-import { get, isMissing } from './api.js';
+import { asked, loadAlerts, openAlerts } from './alerts.js';
+import { get } from './api.js';
+import { muteEngine, sync } from './commands.js';
 import { eventLine } from './events.js';
 import { h, show } from './dom.js';
 import { LOOKS, instant, look, since } from './format.js';
-import { store } from './store.js';
-
-// Open alerts: of the API where it knows them, else of the events it has kept.
-export async function openAlerts() {
-  try {
-    const said = await get('alerts');
-    const all = Array.isArray(said) ? said : said.alerts ?? [];
-    return all.filter((alert) => !alert.resolved_at && alert.state !== 'resolved');
-  } catch (error) {
-    if (!isMissing(error) && error.status !== 400) throw error;
-  }
-  const page = await get('events', { type: ['alert_raised', 'alert_resolved'], newest_first: true, limit: 1000 });
-  const over = new Set();
-  const open = [];
-  for (const event of page.events) {
-    const key = `${event.workspace_id} ${event.data.rule} ${event.data.container_id}`;
-    if (!over.has(key) && event.type === 'alert_raised') open.push({ ...event.data, workspace_id: event.workspace_id, message: event.message });
-    over.add(key);
-  }
-  return open;
-}
+import { store, touch } from './store.js';
 
 export class Alerts {
   constructor() {
@@ -32,23 +14,19 @@ export class Alerts {
     this.unwell = h('ul', { class: 'cards' });
     this.past = h('ol', { class: 'events' });
     this.node = h('section', { class: 'page' }, h('h2', {}, 'Alerts'), this.open, h('h3', {}, 'Needs someone now'), this.unwell, h('h3', {}, 'Errors and alerts, the latest first'), this.past);
-    this.load();
-    this.refresh(new Set(['states', 'events']));
+    this.refresh(new Set(['states', 'events', 'alerts']));
+    loadAlerts().then(() => touch('alerts'));
   }
 
   end() {}
 
-  async load() {
-    try {
-      const alerts = await openAlerts();
-      show(this.open, alerts.length ? h('ul', { class: 'cards' }, alerts.map((alert) => h('li', { class: 'card failing' }, h('span', { class: 'shape', 'aria-hidden': 'true' }, '▲'),
-        h('a', { href: `#/w/${encodeURIComponent(alert.workspace_id ?? '')}` }, alert.workspace_id ?? ''), h('span', {}, alert.message ?? `${alert.rule}: ${alert.metric} ${alert.value} over ${alert.threshold}`), h('span', { class: 'soft' }, alert.since ? `for ${since(alert.since)}` : '')))) : h('p', { class: 'soft' }, 'No alert is open.'));
-    } catch (error) {
-      show(this.open, h('p', { class: 'soft' }, `Alerts are not available: ${error.message}`));
-    }
-  }
-
   refresh(changed) {
+    if (changed.has('alerts')) {
+      const alerts = openAlerts();
+      const none = asked.problem ? `Alerts are not available: ${asked.problem}` : asked.known ? 'No alert is open.' : 'Loading …';
+      show(this.open, alerts.length ? h('ul', { class: 'cards' }, alerts.map((alert) => h('li', { class: 'card failing' }, h('span', { class: 'shape', 'aria-hidden': 'true' }, '▲'),
+        alert.workspace_id ? h('a', { href: `#/w/${encodeURIComponent(alert.workspace_id)}` }, alert.workspace_id) : h('b', {}, `engine ${alert.engine_id}`), h('span', {}, alert.message ?? `${alert.rule}: ${alert.metric} ${alert.value} over ${alert.threshold}`), h('span', { class: 'soft' }, alert.since ? `for ${since(alert.since)}` : '')))) : h('p', { class: 'soft' }, none));
+    }
     if (changed.has('states')) {
       const found = [...store.workspaces.values()].filter((state) => LOOKS[look(state)].rank < 3).sort((a, b) => LOOKS[look(a)].rank - LOOKS[look(b)].rank).slice(0, 200);
       show(this.unwell, found.length ? found.map((state) => h('li', { class: `card ${look(state)}` }, h('span', { class: 'shape', 'aria-hidden': 'true' }, LOOKS[look(state)].shape), h('b', {}, LOOKS[look(state)].word),
@@ -57,7 +35,6 @@ export class Alerts {
     if (changed.has('events')) {
       const told = store.events.filter(({ type }) => /^(error|recovery|alert_)/.test(type)).reverse().slice(0, 200);
       show(this.past, told.length ? told.map((event) => eventLine(event)) : h('li', { class: 'soft' }, 'None lately.'));
-      if (told.some(({ type }) => type.startsWith('alert_'))) this.load();
     }
   }
 }
@@ -66,7 +43,7 @@ export class Engines {
   constructor() {
     this.engines = h('div', {});
     this.lag = h('div', {});
-    this.node = h('section', { class: 'page' }, h('h2', {}, 'Engines'), this.engines, h('h3', {}, 'How far behind the dashboard is'), this.lag);
+    this.node = h('section', { class: 'page' }, h('div', { class: 'bar-of' }, h('h2', {}, 'Engines'), h('button', { type: 'button', onclick: () => sync({}, null) }, 'List all now')), this.engines, h('h3', {}, 'How far behind the dashboard is'), this.lag);
     this.timer = setInterval(() => document.visibilityState === 'visible' && this.load(), 5000);
     this.load();
   }
@@ -85,10 +62,12 @@ export class Engines {
 
   table(engines) {
     if (!engines.length) return h('p', { class: 'soft' }, 'No engine has shown a container yet.');
-    return h('table', {}, h('thead', {}, h('tr', {}, ['Engine', 'Status', 'Workspaces', 'Containers', 'Last listing', 'Id'].map((word) => h('th', { scope: 'col' }, word)))),
+    return h('table', {}, h('thead', {}, h('tr', {}, ['Engine', 'Status', 'Workspaces', 'Containers', 'Last listing', 'Id', 'Commands'].map((word) => h('th', { scope: 'col' }, word)))),
       h('tbody', {}, engines.map((engine) => h('tr', {}, h('td', {}, h('b', {}, engine.name)),
         h('td', {}, h('span', { class: `dot-of ${engine.stale ? 'stale' : 'active'}`, 'aria-hidden': 'true' }, LOOKS[engine.stale ? 'stale' : 'active'].shape), engine.stale ? ' silent: what is shown is the last known' : ' heard'),
-        h('td', {}, engine.workspaces), h('td', {}, `${engine.running} running of ${engine.containers}`), h('td', {}, engine.last_sync ? `${since(engine.last_sync)} ago` : instant(null)), h('td', {}, h('code', {}, engine.id))))));
+        h('td', {}, engine.workspaces), h('td', {}, `${engine.running} running of ${engine.containers}`), h('td', {}, engine.last_sync ? `${since(engine.last_sync)} ago` : instant(null)), h('td', {}, h('code', {}, engine.id)),
+        h('td', { class: 'commands' }, h('button', { type: 'button', 'aria-label': `List ${engine.name} now`, onclick: () => sync({ engine: engine.id }, engine.name) }, 'List now'),
+          h('button', { type: 'button', 'aria-label': `Mute all of ${engine.name}`, onclick: () => muteEngine(engine.name, true) }, 'Mute'), h('button', { type: 'button', 'aria-label': `Unmute all of ${engine.name}`, onclick: () => muteEngine(engine.name, false) }, 'Unmute'))))));
   }
 
   figures(said) {

@@ -30,21 +30,27 @@ export function span(seconds) {
 
 export const since = (text, now = Date.now()) => (text ? span((now - Date.parse(text)) / 1000) : DASH);
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-const DAY = new Intl.DateTimeFormat(undefined, {
-  year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
-});
-const SHORT = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
-const HOURS = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+// A format is dear to make, and the first rows need none.
+function later(options) {
+  let made = null;
+  return (time) => (made ??= new Intl.DateTimeFormat(undefined, options)).format(time);
+}
 
-export const instant = (time) => (time ? DAY.format(new Date(time)) : DASH);
+const clock = later({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const day = later({ year: 'numeric', month: '2-digit', day: '2-digit', hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
+const short = later({ month: 'short', day: 'numeric' });
+const hours = later({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+
+export const instant = (time) => (time ? day(new Date(time)) : DASH);
 
 export function moment(time) {
   const at = new Date(time);
-  return at.toDateString() === new Date().toDateString() ? CLOCK.format(at) : DAY.format(at);
+  return at.toDateString() === new Date().toDateString() ? clock(at) : day(at);
 }
 
-export const tick = (ms, long) => (long ? SHORT : HOURS).format(new Date(ms));
+export const tick = (ms, long) => (long ? short : hours)(new Date(ms));
+
+export const isFuture = (time) => Boolean(time) && Date.parse(time) > Date.now();
 
 export const pair = (running, total) => `${running}/${total}`;
 

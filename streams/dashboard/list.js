@@ -1,5 +1,6 @@
 // The list of workspaces. Only the rows that can be seen exist; they are re-used while one scrolls.
 
+import { alertsOf } from './alerts.js';
 import { h, s, setAttribute, setText } from './dom.js';
 import { LOOKS, bytes, look, pair, percent, rate, since } from './format.js';
 import { shownWorkspaces, store } from './store.js';
@@ -27,11 +28,14 @@ const flow = (state) => {
   return rx === null && tx === null ? null : (rx ?? 0) + (tx ?? 0);
 };
 
+// Of a past instant it is not known which alerts lasted then.
+const alarmsOf = (id) => (store.asOf ? [] : alertsOf(id));
+
 export class List {
   constructor(open) {
     this.open = open;
     this.sort = 'status';
-    this.wanted = { text: '', looks: new Set() };
+    this.wanted = { text: '', looks: new Set(), alerts: false };
     this.chosen = null;
     this.found = [];
     this.rows = [];
@@ -42,6 +46,7 @@ export class List {
     });
     this.filters = h('div', { class: 'filters', role: 'group', 'aria-label': 'Only these' });
     this.buttons = Object.entries(LOOKS).map(([name, { word, shape }]) => this.filter(name, word, shape));
+    this.alarms = this.chip('alarms', '!', 'Alerts', () => { this.wanted.alerts = !this.wanted.alerts; return this.wanted.alerts; });
     this.heads = COLUMNS.map(([key, word]) => this.head(key, word));
     this.body = h('div', { class: 'rows', role: 'rowgroup' });
     this.empty = h('p', { class: 'empty', hidden: true });
@@ -53,12 +58,19 @@ export class List {
   }
 
   filter(name, word, shape) {
+    return this.chip(name, shape, word, () => {
+      const on = !this.wanted.looks.delete(name);
+      if (on) this.wanted.looks.add(name);
+      return on;
+    });
+  }
+
+  // A button that filters: `toggle` says whether it is on now.
+  chip(name, shape, word, toggle) {
     const count = h('span', { class: 'number' }, '0');
     const button = h('button', {
       type: 'button', class: `chip ${name}`, 'aria-pressed': 'false', onclick: () => {
-        const on = !this.wanted.looks.delete(name);
-        if (on) this.wanted.looks.add(name);
-        button.setAttribute('aria-pressed', String(on));
+        button.setAttribute('aria-pressed', String(toggle()));
         this.scroller.scrollTop = 0;
         this.update();
       },
@@ -81,29 +93,33 @@ export class List {
   }
 
   update() {
+    const known = store.loaded || store.asOf;
     const counts = Object.fromEntries(Object.keys(LOOKS).map((name) => [name, 0]));
     const found = [];
-    let cpu = 0; let memory = 0; let running = 0;
+    let cpu = 0; let memory = 0; let running = 0; let alarmed = 0;
     for (const state of shownWorkspaces().values()) {
       const name = look(state);
       counts[name] += 1;
       running += state.running;
       cpu += state.metrics.cpu_percent ?? 0;
       memory += state.metrics.memory_usage ?? 0;
-      if ((!this.wanted.looks.size || this.wanted.looks.has(name)) && this.matches(state)) found.push(state);
+      const alarm = alarmsOf(state.workspace_id).length > 0;
+      if (alarm) alarmed += 1;
+      if ((!this.wanted.alerts || alarm) && (!this.wanted.looks.size || this.wanted.looks.has(name)) && this.matches(state)) found.push(state);
     }
     found.sort((a, b) => SORTS[this.sort](a, b) || compare(a.workspace_id, b.workspace_id));
     this.found = found;
     this.counts = counts;
-    for (const { name, button, count } of this.buttons) {
-      setText(count, String(counts[name]));
-      button.classList.toggle('none', counts[name] === 0);
+    for (const { name, button, count } of [...this.buttons, this.alarms]) {
+      const number = counts[name] ?? alarmed;
+      setText(count, known ? String(number) : '–');
+      button.classList.toggle('none', number === 0);
     }
     const all = shownWorkspaces().size;
-    setText(this.totals, `${found.length === all ? all : `${found.length} of ${all}`} workspaces · ${running} containers · ${percent(cpu)} CPU · ${bytes(memory)}`);
+    setText(this.totals, !known ? 'Loading …' : `${found.length === all ? all : `${found.length} of ${all}`} workspaces · ${running} containers · ${percent(cpu)} CPU · ${bytes(memory)}`);
     for (const head of this.heads) if (head.key) setAttribute(head, 'aria-sort', head.key === this.sort ? (['status', 'name'].includes(head.key) ? 'ascending' : 'descending') : 'none');
     this.empty.hidden = found.length > 0;
-    setText(this.empty, !store.loaded && !store.asOf ? 'Loading …' : all ? 'No workspace is like that.' : 'No workspace yet. Start a container, and it appears here.');
+    setText(this.empty, !known ? 'Loading …' : all ? 'No workspace is like that.' : 'No workspace yet. Start a container, and it appears here.');
     this.body.style.height = `${found.length * ROW}px`;
     setAttribute(this.scroller, 'aria-rowcount', String(found.length + 1));
     this.draw();
@@ -150,6 +166,7 @@ class Row {
     this.word = h('span', { class: 'word' });
     this.name = h('a', { class: 'link', draggable: 'false' });
     this.id = h('span', { class: 'id' });
+    this.alarm = h('span', { class: 'alarm', role: 'img', hidden: true });
     this.spark = s('polyline', { class: 'spark' });
     this.cpu = h('span', { class: 'figure' });
     this.memory = h('span', { class: 'figure' });
@@ -158,7 +175,7 @@ class Row {
     this.tx = h('span', { class: 'figure' });
     this.node = h('div', { class: 'row', role: 'row', onclick: (event) => { if (!event.target.closest('a')) list.open(this.key); } },
       h('span', { class: 'status', role: 'cell' }, this.shape, this.word),
-      h('span', { class: 'name', role: 'cell' }, this.name, this.id),
+      h('span', { class: 'name', role: 'cell' }, this.name, this.alarm, this.id),
       this.cells.containers,
       h('span', { class: 'cpu', role: 'cell' }, s('svg', { viewBox: '0 0 64 20', 'aria-hidden': 'true', preserveAspectRatio: 'none' }, this.spark), this.cpu),
       h('span', { class: 'memory', role: 'cell' }, h('span', { class: 'bar', 'aria-hidden': 'true' }, this.bar), this.memory),
@@ -185,10 +202,20 @@ class Row {
     setAttribute(this.name, 'href', `#/w/${encodeURIComponent(state.workspace_id)}`);
     setText(this.id, state.workspace_id === state.name ? '' : state.workspace_id);
     setText(this.cells.containers, pair(state.running, state.total));
+    this.alarms(alarmsOf(state.workspace_id));
     this.figures(state);
     setText(this.cells.since, since(state.status_since, now));
     setText(this.cells.why, state.reason);
     setAttribute(this.cells.why, 'title', state.reason);
+  }
+
+  alarms(alerts) {
+    this.alarm.hidden = alerts.length === 0;
+    if (!alerts.length) return;
+    const words = `${alerts.length} alert${alerts.length === 1 ? '' : 's'}: ${alerts.map(({ rule }) => rule).join(', ')}`;
+    setText(this.alarm, `! ${alerts.length}`);
+    setAttribute(this.alarm, 'aria-label', words);
+    setAttribute(this.alarm, 'title', words);
   }
 
   figures(state) {

@@ -1,11 +1,13 @@
 // Composition: what address shows which view, the header, the keys.
 
-import { setToken, takeTokenFromAddress } from './api.js';
+import { openAlerts } from './alerts.js';
+import { takeTokenFromAddress } from './api.js';
 import { Detail } from './detail.js';
-import { h, setText, show } from './dom.js';
+import { setText, show } from './dom.js';
 import { Events } from './events.js';
-import { Alerts, Engines, openAlerts } from './fleet.js';
+import { Alerts, Engines } from './fleet.js';
 import { List } from './list.js';
+import { login } from './login.js';
 import { start, store, touch, watch } from './store.js';
 import { TimeBar } from './time.js';
 
@@ -14,7 +16,6 @@ const live = document.getElementById('live');
 const list = new List((id) => { location.hash = `#/w/${encodeURIComponent(id)}`; });
 const bar = new TimeBar(document.getElementById('time-bar'), document.getElementById('back-in-time'));
 let view = null; // what is shown beside or instead of the list
-let alertsAskedAt = 0;
 
 const home = () => { location.hash = '#/'; };
 
@@ -46,14 +47,14 @@ function route() {
 let due = null;
 watch((changed) => {
   if (changed.has('live')) sayLive();
-  if (main.contains(list.node) && (changed.has('states') || changed.has('metrics') || changed.has('live'))) {
+  if (main.contains(list.node) && (changed.has('states') || changed.has('metrics') || changed.has('live') || changed.has('alerts'))) {
     // Figures of a thousand workspaces come in bursts: the list follows at most five times a second, a status at once.
-    if (changed.has('states')) list.update();
+    if (changed.has('states') || changed.has('alerts')) list.update();
     else if (!due) due = setTimeout(() => { due = null; if (main.contains(list.node)) list.update(); }, 200);
   }
   if (changed.has('as-of') && view instanceof Detail) route();
   else view?.refresh(changed);
-  if (changed.has('events') && Date.now() - alertsAskedAt > 5000) countAlerts();
+  if (changed.has('alerts') || changed.has('states')) countAlerts();
 });
 
 function sayLive() {
@@ -61,21 +62,12 @@ function sayLive() {
   setText(live.querySelector('.words'), { live: 'live', connecting: 'connecting', lost: 'not connected' }[store.live]);
 }
 
-async function countAlerts() {
-  alertsAskedAt = Date.now();
-  const count = await openAlerts().then((alerts) => alerts.length).catch(() => 0);
+function countAlerts() {
+  // What was forgotten is nobody's concern any more.
+  const count = openAlerts().filter(({ workspace_id: id }) => !id || store.workspaces.has(id)).length;
   const badge = document.getElementById('alert-count');
   badge.hidden = count === 0;
   setText(badge, String(count));
-}
-
-function login(go) {
-  const field = h('input', { type: 'password', name: 'token', autocomplete: 'current-password', required: true, 'aria-label': 'Token' });
-  const dialog = h('dialog', { class: 'login', 'aria-label': 'Log in' }, h('form', { method: 'dialog', onsubmit: () => { setToken(field.value.trim()); dialog.remove(); go(); } },
-    h('h2', {}, 'A token is needed'), h('p', {}, 'wst token prints it, and a link that logs in.'), field, h('button', { type: 'submit' }, 'Log in')));
-  dialog.addEventListener('cancel', (event) => event.preventDefault());
-  document.body.append(dialog);
-  dialog.showModal();
 }
 
 function toggleTheme() {
@@ -96,6 +88,7 @@ function search() {
 
 document.addEventListener('keydown', (event) => {
   const typing = event.target.closest('input, textarea, select');
+  if (document.querySelector('dialog[open]')) return;
   if (event.key === 'Escape') { if (typing) { event.preventDefault(); event.target.blur(); } else if (!bar.node.hidden) bar.toggle(false); else if (view instanceof Detail) home(); return; }
   if (typing || event.ctrlKey || event.metaKey || event.altKey) return;
   const act = { '/': search, t: () => bar.toggle(), d: toggleTheme, g: home, e: () => { location.hash = '#/events'; }, a: () => { location.hash = '#/alerts'; } }[event.key];
@@ -105,9 +98,7 @@ document.getElementById('theme').addEventListener('click', toggleTheme);
 document.getElementById('back-in-time').addEventListener('click', () => bar.toggle());
 const theme = localStorage.getItem('wst-theme');
 if (theme) document.documentElement.dataset.theme = theme;
-takeTokenFromAddress();
 window.addEventListener('hashchange', () => { takeTokenFromAddress(); route(); });
 setInterval(() => { if (document.visibilityState === 'visible' && main.contains(list.node)) list.draw(); }, 5000);
 route();
 start(login);
-countAlerts();

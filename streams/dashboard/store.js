@@ -1,9 +1,12 @@
 // What is known, kept up to date by the stream. Whoever shows something asks to be told; telling is once per frame.
 
+import { hearAlerts, loadAlerts } from './alerts.js';
 import { ApiError, get, openStream } from './api.js';
+import { takeFirstRows } from './first.js';
 
 const TREND = 32;
 const EVENTS = 500;
+const SHOWN_MS = 250;
 const RETRY_MS = [500, 1000, 2000, 5000, 10000];
 
 export const store = {
@@ -29,12 +32,14 @@ export function touch(what) {
   changed.add(what);
   if (planned) return;
   planned = true;
-  requestAnimationFrame(() => {
-    planned = false;
-    const said = changed;
-    changed = new Set();
-    for (const watcher of [...watchers]) watcher(said);
-  });
+  requestAnimationFrame(tell);
+}
+
+function tell() {
+  planned = false;
+  const said = changed;
+  changed = new Set();
+  for (const watcher of [...watchers]) watcher(said);
 }
 
 export const shownWorkspaces = () => (store.asOf ? store.asOf.workspaces : store.workspaces);
@@ -53,7 +58,8 @@ export function start(askForToken) {
 async function connect() {
   setLive('connecting');
   try {
-    await get('workspaces', { limit: 1 });
+    const rows = await (takeFirstRows() ?? get('workspaces', { limit: 1 }));
+    if (!store.loaded) await showFirst(rows);
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return onLogin(connect);
     return again();
@@ -63,6 +69,15 @@ async function connect() {
   socket.onopen = () => load(socket);
   socket.onclose = () => again();
   return undefined;
+}
+
+// The top of the list is on the screen before the whole of it is asked for: both at once would be waited for together.
+function showFirst(rows) {
+  for (const state of rows) put(state);
+  changed.add('states');
+  tell();
+  // A page that nobody sees draws no frame.
+  return new Promise((go) => { requestAnimationFrame(() => setTimeout(go)); setTimeout(go, SHOWN_MS); });
 }
 
 function again() {
@@ -92,6 +107,7 @@ async function load(socket) {
     failures = 0;
     setLive('live');
     touch('states');
+    loadAlerts().then(() => touch('alerts'));
   } catch {
     socket.close();
   } finally {
@@ -144,4 +160,5 @@ function addEvents(events) {
   store.events.push(...fresh);
   while (store.events.length > EVENTS) known.delete(store.events.shift().id);
   touch('events');
+  if (hearAlerts(fresh)) touch('alerts');
 }

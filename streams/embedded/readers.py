@@ -51,3 +51,8 @@ def keep_ms(prefix: str, handlers: bool = False) -> dict[str, int]:
     if handlers:
         kept[topics.WORKSPACE_CHANGES.full(prefix)] = HANDLERS_MS
     return kept | {events.full(prefix): events.retention_ms or HOUR_MS}
+
+
+def compacted(prefix: str) -> frozenset[str]:
+    """Full names of the topics that say how things are: the last word on each key stays."""
+    return frozenset(topic.full(prefix) for topic in topics.ALL if topic.cleanup == "compact")

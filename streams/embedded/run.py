@@ -7,17 +7,19 @@ import signal
 import time
 from typing import Final
 
+from schemas.alive import say_alive
 from schemas.errors import SettingError
 from schemas.journal import Journal
 from schemas.settings import Settings
 from streams.embedded.broker import Wire, start_cluster
 from streams.embedded.pruning import Pruner
-from streams.embedded.readers import STORES, keep_ms, readers_by_topic
+from streams.embedded.readers import STORES, compacted, keep_ms, readers_by_topic
 from streams.embedded.relay import Relay
 from streams.ready import say_ready
 
 #: Longest wait for news from the journal, s: under one percent of a core, and at most this much delay.
 _WAIT_S: Final = 0.005
+_ALIVE_EVERY_S: Final = 1.0
 
 
 def run_broker(settings: Settings) -> None:
@@ -40,9 +42,13 @@ def run_broker(settings: Settings) -> None:
     bootstrap = start_cluster(readers, settings.partitions)
     wire = Wire(bootstrap)
     relay = Relay(journal, readers, wire.send)
-    pruner = Pruner(journal, relay, keep_ms(settings.topic_prefix, bool(settings.handlers)))
+    pruner = Pruner(journal, relay, keep_ms(settings.topic_prefix, bool(settings.handlers)), compacted(settings.topic_prefix))
     say_ready(bootstrap)
+    alive_s = 0.0
     while not stopping:
+        if time.monotonic() > alive_s:
+            alive_s = time.monotonic() + _ALIVE_EVERY_S
+            say_alive(settings.data_dir, "broker")
         moved = relay.step()
         wire.serve()
         pruner.tick(time.monotonic())

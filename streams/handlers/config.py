@@ -143,12 +143,12 @@ def make_handler(config: HandlerConfig) -> Handler:
     entry = next(iter(found))
     try:
         make = entry.load()
-    except Exception as error:  # whatever a stranger's module does when it is imported
+    except (Exception, SystemExit) as error:  # whatever a stranger's module does when it is imported
         raise NoHandler(f"handler {config.name}: plug-in {entry.value} does not import ({type(error).__name__}: {error})") from error
     try:
         handler: Handler = make(config.options)
     except SettingError as error:
         raise type(error)(f"handler {config.name}: {error.message}", error.hint) from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise NoHandler(f"handler {config.name}: plug-in {entry.value} does not start ({type(error).__name__})") from error
     return handler

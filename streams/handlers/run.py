@@ -8,10 +8,13 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from schemas.alive import say_alive
 from schemas.errors import WstError
+from schemas.metrics import Figure, system
+from schemas.metrics.telling import Teller, tell
 from schemas.settings import Settings
 from streams.handlers.config import HandlerConfig, NoHandler, configs, make_handler
 from streams.handlers.handler import Handler
@@ -25,6 +28,8 @@ _log: Final = logging.getLogger("wst.handlers")
 #: What a delivery under way may take at the end, s; what does not get in is delivered again.
 _LAST_S: Final = 3.0
 _LOOK_S: Final = 0.2
+#: How long is waited for handlers to be made, s: a setting that makes no sense is to be said as the end of the start.
+_MADE_S: Final = 10.0
 _REPORT_S: Final = 60.0
 #: An attempt beyond its time by so much does not listen to its end: it blocks.
 _BLOCKS_S: Final = 5.0
@@ -40,18 +45,21 @@ class HandlerThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._made = threading.Event()
         self._failed: BaseException | None = None
-        self._reported = False
+        self._reported = self._is_late = False
+        self._began_s = time.monotonic()
         self.thread = threading.Thread(target=self._run, name=f"handler {config.name}", daemon=True)
 
     def start(self) -> None:
-        """Makes the handler and sets it to work.
+        """Begins to make the handler, and sets it to work."""
+        self.thread.start()
+
+    def made(self, until_s: float) -> None:
+        """Waits until it is made, up to a time of the monotonic clock: one that hangs while it is made is not waited for.
 
         Raises:
             NoHandler, SettingError: it cannot be made.
         """
-        self.thread.start()
-        # A plug-in that hangs while it is imported holds up its own start only.
-        self._made.wait(self.config.timeout_s)
+        self._is_late = not self._made.wait(max(0.0, until_s - time.monotonic()))
         if self._failed is not None:
             raise self._failed
 
@@ -60,7 +68,7 @@ class HandlerThread:
             # Here, as what a plug-in makes may belong to its loop.
             asyncio.run(self._work())
         except BaseException as error:
-            if self._made.is_set():
+            if self._made.is_set() or self._is_late:
                 _log.exception("handler %s ended", self.config.name)
             self._failed = error
         finally:
@@ -75,11 +83,13 @@ class HandlerThread:
         await self.runner.run()
 
     def look(self) -> None:
-        """Reports an attempt that blocks, once."""
-        since_s = self.runner.counts.busy_since_s if self.runner is not None else None
-        blocks = since_s is not None and time.monotonic() - since_s > self.config.timeout_s + _BLOCKS_S
+        """Reports an attempt that blocks, or a plug-in that does not come to an end of its making, once."""
+        made = self._made.is_set()
+        since_s = (self.runner.counts.busy_since_s if self.runner is not None else None) if made else self._began_s
+        blocks = since_s is not None and time.monotonic() - since_s > self.config.timeout_s + (_BLOCKS_S if made else 0)
         if blocks and not self._reported:
-            _log.error("handler %s blocks: its events wait, the other handlers go on", self.config.name)
+            what = "blocks" if made else "hangs while it is made"
+            _log.error("handler %s %s: its events wait, the other handlers go on", self.config.name, what)
         self._reported = blocks
 
     def report(self) -> None:
@@ -87,6 +97,14 @@ class HandlerThread:
         if self.runner is not None:
             done = self.runner.counts
             _log.info("handler %s: %d delivered, %d retries, %d dead letters", self.config.name, done.delivered, done.retries, done.dead)
+
+    def figures(self) -> Iterator[Figure]:
+        """What it shows to Prometheus."""
+        if self.runner is not None:
+            done, name = self.runner.counts, self.config.name
+            yield system.DELIVERED.at(done.delivered, name)
+            yield system.DELIVERY_RETRIES.at(done.retries, name)
+            yield system.DELIVERY_DEAD.at(done.dead, name)
 
     def stop(self) -> None:
         """Asks it to end."""
@@ -100,16 +118,20 @@ def start_all(settings: Settings, found: Sequence[HandlerConfig]) -> list[Handle
     Raises:
         SettingError: options of one make no sense.
     """
-    started: list[HandlerThread] = []
-    for config in found:
-        one = HandlerThread(settings, config)
+    started = [HandlerThread(settings, config) for config in found]
+    # All at once: none waits for another to be made.
+    for one in started:
+        one.start()
+    until_s = time.monotonic() + _MADE_S
+    at_work = []
+    for one in started:
         try:
-            one.start()
+            one.made(until_s)
         except NoHandler as error:
             _log.error("%s; the other handlers go on", error)
             continue
-        started.append(one)
-    return started
+        at_work.append(one)
+    return at_work
 
 
 def run_until_signal(settings: Settings) -> None:
@@ -128,8 +150,11 @@ def run_until_signal(settings: Settings) -> None:
         stop.set()
         raise
     _log.info("%d of %d handlers at work", len(running), len(found))
+    teller = Teller(settings, "handlers", lambda: (figure for one in running for figure in one.figures()))
+    threading.Thread(target=lambda: asyncio.run(tell(teller)), name="metrics", daemon=True).start()
     report_s = time.monotonic() + _REPORT_S
     while not stop.wait(_LOOK_S):
+        say_alive(settings.data_dir, "handlers")
         for one in running:
             one.look()
         if time.monotonic() > report_s:

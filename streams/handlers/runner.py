@@ -129,7 +129,9 @@ class Runner:
                 await self._attempt(event)
             except Rejected as error:
                 return await self._bury(record, "rejected", str(error))
-            except Exception as error:  # whatever a plug-in raises harms its own events only
+            except (Exception, SystemExit, asyncio.CancelledError) as error:  # whatever a plug-in raises harms its own events only
+                if isinstance(error, asyncio.CancelledError) and _is_ended():
+                    raise
                 why = str(error) if isinstance(error, Retry) else f"{type(error).__name__}: {error}"
                 _log.warning("handler %s: %s: attempt %d of %d: %s", self._config.name, event["id"], attempt, self._config.attempts, why)
                 after_s = error.after_s if isinstance(error, Retry) else None
@@ -178,3 +180,9 @@ class Runner:
 def backoff_s(attempt: int) -> float:
     """Seconds before an attempt: doubling from half a second to a minute, spread so that not all come back at once."""
     return min(_LONGEST_S, _FIRST_S * 2.0 ** (attempt - 2)) * random.uniform(0.7, 1.3)  # noqa: S311
+
+
+def _is_ended() -> bool:
+    """Whether it is this task that was cancelled, and not one within a plug-in."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

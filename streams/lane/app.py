@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, cast
 
 import faust
 from faust.tables import TableManager
 from faust.types import TP
 
-from schemas.publish import Publisher
+from schemas.watchdog import Watchdog
+from streams import stall
 from streams.lane.batch import Positions
 from streams.lane.changelog import Changelog
 from streams.lane.committer import Committer
@@ -24,6 +24,7 @@ from streams.lane.lease import Lease
 from streams.lane.ledger import Ledger
 from streams.lane.outputs import Outputs
 from streams.lane.progress import Progress
+from streams.lane.settings import LaneSettings
 from streams.lane.table import Table
 
 #: Between two looks of a clock at what it watches, s.
@@ -38,56 +39,6 @@ _REBALANCE_SESSIONS: Final = 3
 _JOURNAL_S: Final = 30.0
 #: Never leave the group for want of a fetch: leaving gives partitions away at once, against the lease.
 _MAX_POLL_INTERVAL_S: Final = 86_400.0
-
-
-@dataclass(frozen=True, slots=True)
-class Wire:
-    """An embedded tree: the broker is only a wire, the log is a journal, tables survive in a checkpoint.
-
-    Attributes:
-        publisher: appends outputs to the journal.
-        durability: the checkpoint.
-        last_position: number of the last record the journal holds.
-        remember: told of each copy once it is durable: sets the reader's cursor.
-    """
-
-    publisher: Publisher
-    durability: Durability
-    last_position: Callable[[], Awaitable[int]]
-    remember: Callable[[Copy], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class LaneSettings:
-    """How an app of the lane runs.
-
-    Attributes:
-        app_id: consumer group, and begin of its changelogs' names.
-        brokers: bootstrap servers.
-        partitions: partition count of every topic.
-        epoch: of the log.
-        commit_interval_s: between two commits.
-        session_s: the group's session timeout, 6–10 s: half of it is the lease.
-        fetch_wait_ms: longest wait of a fetch on the broker.
-        instance_id: static membership: a restart within the session keeps its partitions; unset: none.
-        alive: called between commits: the worker comes round with its work.
-        wire: set in an embedded tree.
-        client: further arguments of aiokafka's clients (security).
-        options: the same as Faust wants it.
-    """
-
-    app_id: str
-    brokers: str
-    partitions: int
-    epoch: int
-    commit_interval_s: float = 1.0
-    session_s: float = 10.0
-    fetch_wait_ms: int = 100
-    instance_id: str | None = None
-    alive: Callable[[], None] = lambda: None
-    wire: Wire | None = None
-    client: dict[str, Any] = field(default_factory=dict)
-    options: dict[str, Any] = field(default_factory=dict)
 
 
 class LaneTopic(faust.Topic):
@@ -131,9 +82,11 @@ class LaneApp(faust.App):
         self.lease = Lease(settings.session_s, end)
         self.ledger = Ledger()
         self.progress = Progress()
+        self.watchdog = Watchdog()
         self._lane_tables: dict[str, Table[Any]] = {}
         self._folders: dict[str, Folder] = {}
         self._ticks: dict[str, Callable[[int], None]] = {}
+        self._beside: list[Callable[[], Awaitable[None]]] = []
         self._steps_before: list[Callable[[], Awaitable[None]]] = []
         session_s = settings.session_s
         super().__init__(
@@ -214,6 +167,17 @@ class LaneApp(faust.App):
     async def on_first_start(self) -> None:
         """Nothing: Faust would make a data directory where the process happens to stand."""
 
+    def runs_beside(self, work: Callable[[], Awaitable[None]]) -> None:
+        """Adds something that runs in the app's loop from its start to its end, such as telling its figures."""
+        self._beside.append(work)
+
+    def lag_of(self, tp: TP) -> int:
+        """Records of a partition that is read behind what is committed, as far as is known."""
+        track = self.ledger.get(tp)
+        committed = self.progress.committed_offset.get(tp, track.committed_offset if track is not None else None)
+        end = self.consumer.highwater(tp)
+        return max(0, end - committed) if end and committed is not None else end or 0
+
     def before_start(self, step: Callable[[], Awaitable[None]]) -> None:
         """Adds something that has to be ready before the first record is folded."""
         self._steps_before.append(step)
@@ -223,8 +187,25 @@ class LaneApp(faust.App):
         for step in self._steps_before:
             await step()
         await super().on_start()
+        self.watchdog.start()
+        self.add_future(self.watchdog.attend("the loop that folds"))
+        self.add_future(stall.watch(self._standing, self.end))
         if self._ticks:
             self.add_future(self._tell_time())
+        for work in self._beside:
+            self.add_future(work())
+
+    async def on_stop(self) -> None:
+        """Leaves; that takes as long as it takes."""
+        self.watchdog.stop()
+        await super().on_stop()
+
+    async def _standing(self) -> stall.Standing:
+        """How far each partition is durable, and its end on the broker; nothing while reading begins anew."""
+        read = self.ledger.partitions()
+        ends = await self.consumer.highwaters(*read) if read else {}
+        tracks = ((tp, self.ledger.get(tp)) for tp in read)
+        return {f"{tp.topic}/{tp.partition}": (track.committed_offset or 0, ends[tp]) for tp, track in tracks if track is not None}
 
     async def _tell_time(self) -> None:
         """Between two slices, like everything that sends."""

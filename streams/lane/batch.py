@@ -25,13 +25,16 @@ class Input(NamedTuple):
     timestamp_ms: int
 
 
+_new: Final = tuple.__new__
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Contiguous records of one partition, as the consumer fetched them.
 
     Attributes:
         era: counts how often reading began anew; a batch of an earlier era is read again and must not be folded.
-        records: aiokafka's records, in order.
+        records: the partition's records, in order, as aiokafka reads them: with offset, timestamp, key, value and headers.
     """
 
     tp: TP
@@ -51,17 +54,17 @@ class Positions:
         self.epoch = epoch
         self._from_header = from_header
 
-    def of(self, record: Any) -> Position:
-        """Position of one of aiokafka's records.
+    def inputs(self, batch: Batch) -> Iterator[tuple[int, Input]]:
+        """The batch's records with their offsets on the broker.
 
         Raises:
             KeyError, ValueError: the wire carries a record that never was in the journal: our own fault.
         """
-        offset = int(dict(record.headers)[POSITION_HEADER]) if self._from_header else record.offset
-        return Position(self.epoch, record.partition, offset)
-
-    def inputs(self, batch: Batch) -> Iterator[tuple[int, Input]]:
-        """The batch's records with their offsets on the broker."""
-        topic, of = batch.tp.topic, self.of
+        epoch, (topic, partition) = self.epoch, batch.tp
+        from_header = self._from_header
         for record in batch.records:
-            yield record.offset, Input(topic, of(record), record.key, record.value, record.headers, record.timestamp)
+            offset = record.offset
+            at = int(dict(record.headers)[POSITION_HEADER]) if from_header else offset
+            # As `Input(…)` and `Position(…)`, without the Python functions that NamedTuples are made by: this is done for every record.
+            position = _new(Position, (epoch, partition, at))
+            yield offset, _new(Input, (topic, position, record.key, record.value, record.headers, record.timestamp))

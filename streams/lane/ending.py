@@ -9,10 +9,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
-from typing import Final, NoReturn
+from typing import NoReturn
 
-#: Exit status of a worker that ended itself; whoever supervises it starts it again.
-EXIT_ENDED: Final = 70
+from schemas.watchdog import EXIT_ENDED
 
 #: Ends the process with a reason; tests hand in one that raises.
 End = Callable[[str], NoReturn]

@@ -71,7 +71,7 @@ class Folding:
     def _slice(self, tp: TP, track: Track, inputs: Iterator[tuple[int, Input]], folder: Folder) -> bool:
         started = time.perf_counter()
         ends = started + self._slice_s
-        folded = skipped = 0
+        folded = skipped = newest_ms = 0
         more = False
         for offset, record in inputs:
             if track.next_offset is not None and offset < track.next_offset:
@@ -81,6 +81,7 @@ class Folding:
             else:
                 folder.fold(record)
                 folded += 1
+                newest_ms = record.timestamp_ms
                 track.next_position = record.position.offset + 1
             track.next_offset = offset + 1
             if time.perf_counter() >= ends:
@@ -89,4 +90,6 @@ class Folding:
         folder.finish()
         self._outputs.flush(tp)
         self._progress.folded(tp, folded, skipped, time.perf_counter() - started)
+        if folded:
+            self._progress.reached(tp, newest_ms)
         return more

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from functools import lru_cache, partial
 from typing import Any, Final
@@ -65,10 +66,10 @@ class KafkaPublisher:
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Returns when every record is acknowledged by all replicas in sync."""
-        rows: dict[tuple[str, int], list[Row]] = {}
-        for record in records:
-            target = (record.topic, self._partition_of(record.key))
-            rows.setdefault(target, []).append((record.key, framed(record.value), record.headers, record.timestamp_ms))
+        rows: defaultdict[tuple[str, int], list[Row]] = defaultdict(list)
+        partition_of = self._partition_of
+        for topic, key, value, headers, timestamp_ms in records:
+            rows[topic, partition_of(key)].append((key, framed(value), headers, timestamp_ms))
         producer = self._producer()
         await asyncio.gather(*(send_rows(producer, topic, number, part) for (topic, number), part in rows.items()))
 

@@ -53,7 +53,7 @@ class Outputs:
         if not self._slice:
             return
         records, self._slice = self._slice, []
-        size = sum(record.size + _RECORD_OVERHEAD_BYTES for record in records)
+        size = sum([len(record.key or b"") + len(record.value or b"") for record in records]) + _RECORD_OVERHEAD_BYTES * len(records)
         sent: Sent = asyncio.get_running_loop().create_future()
         unsettled = self._unsettled[tp]
         unsettled.add(sent)
@@ -65,6 +65,11 @@ class Outputs:
         self._wake.set()
         if self._sender is None:
             self._sender = asyncio.create_task(self._send_all(), name="lane-outputs")
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Bytes that wait for the log."""
+        return self._waiting_bytes
 
     async def room(self) -> None:
         """Waits while too much waits for the log."""

@@ -1,4 +1,4 @@
-"""What the lane counts: read by tests, by benchmarks, later by metrics and a watchdog."""
+"""What the lane counts: read by tests, by benchmarks, by /metrics and a watchdog."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ class Progress:
         records: records folded, cumulative.
         skipped: records below what was durable already, cumulative.
         slices: stretches of folding without a pause, cumulative.
+        slice_seconds: time spent in them, s, cumulative.
         slice_seconds_max: longest of them, s: how long the fold ever held the loop.
         commits: commits of a partition, cumulative.
         commit_seconds: time spent in them, s, cumulative.
@@ -25,6 +26,8 @@ class Progress:
         batch_records_max: largest batch, records.
         committed_offset: offset last committed, by partition.
         end_offset: end of the partition on the broker as last fetched, by partition.
+        newest_ms: timestamp of the newest record folded, by partition, ms since the Unix epoch.
+        delay_s: how old that record was when it was folded, by partition, s.
         moved_at: steady clock when a partition was last folded or committed, s: what a watchdog looks at.
     """
 
@@ -32,6 +35,7 @@ class Progress:
     records: int = 0
     skipped: int = 0
     slices: int = 0
+    slice_seconds: float = 0.0
     slice_seconds_max: float = 0.0
     commits: int = 0
     commit_seconds: float = 0.0
@@ -40,6 +44,8 @@ class Progress:
     batch_records_max: int = 0
     committed_offset: dict[TP, int] = field(default_factory=dict)
     end_offset: dict[TP, int] = field(default_factory=dict)
+    newest_ms: dict[TP, int] = field(default_factory=dict)
+    delay_s: dict[TP, float] = field(default_factory=dict)
     moved_at: dict[TP, float] = field(default_factory=dict)
 
     def folded(self, tp: TP, records: int, skipped: int, seconds: float) -> None:
@@ -47,6 +53,7 @@ class Progress:
         self.slices += 1
         self.records += records
         self.skipped += skipped
+        self.slice_seconds += seconds
         self.slice_seconds_max = max(self.slice_seconds_max, seconds)
         self.moved_at[tp] = time.monotonic()
 
@@ -56,6 +63,11 @@ class Progress:
         self.batch_records_max = max(self.batch_records_max, records)
         if end_offset is not None:
             self.end_offset[tp] = end_offset
+
+    def reached(self, tp: TP, timestamp_ms: int) -> None:
+        """A slice ended with a record of that time."""
+        self.newest_ms[tp] = timestamp_ms
+        self.delay_s[tp] = max(0.0, time.time() - timestamp_ms / 1000)
 
     def committed(self, tp: TP, offset: int, values: int, seconds: float) -> None:
         """A partition was committed."""

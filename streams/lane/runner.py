@@ -10,8 +10,8 @@ import signal
 import sys
 from typing import Final
 
+from schemas.watchdog import EXIT_ENDED
 from streams.lane.app import LaneApp
-from streams.lane.ending import EXIT_ENDED
 
 #: What the last commit may take after a signal, s; what it does not reach is folded again.
 _LAST_COMMIT_S: Final = 2.0
@@ -28,7 +28,7 @@ def calm_collector() -> None:
     is in cycles is young, and the younger generations are collected as before.
     """
     gc.freeze()
-    gc.set_threshold(10_000, 20, 100_000)
+    gc.set_threshold(50_000, 20, 100_000)
 
 
 def run(app: LaneApp) -> None:

@@ -57,7 +57,7 @@ class Table(Generic[V]):
 
     def put(self, partition: int, key: bytes, value: V) -> None:
         """Sets a value; the next commit of the partition makes it durable."""
-        part = self._part(partition)
+        part = self._parts.get(partition) or self._part(partition)
         part.live[key] = value
         part.dirty.add(key)
 

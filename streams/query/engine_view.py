@@ -39,6 +39,8 @@ class EngineView:
 
     def __init__(self) -> None:
         self._engines: dict[str, EngineNow] = {}
+        self._intervals: dict[tuple[str, str], tuple[int, float]] = {}
+        """(engine id or `*`, name of the interval) → when it was set, ns, and to what, s."""
 
     def apply_snapshot(self, part: Record) -> None:
         """Takes a listing, or a part of it, or what stands in its place."""
@@ -61,7 +63,10 @@ class EngineView:
             engine.heard_ns = at_ns if part["answered"] else engine.heard_ns
 
     def apply_control(self, record: Record) -> None:
-        """Takes a control record; only a producer's sign of life says something of an engine."""
+        """Takes a control record; a producer's sign of life and an interval that was set say something of an engine."""
+        if record["kind"] == "interval" and (interval := record["interval"]) is not None:
+            key, said = (record["target"], interval["name"]), (record["written_at_ns"], interval["interval_ms"] / 1000)
+            self._intervals[key] = max(said, self._intervals.get(key, said))
         section = record["producer"]
         if record["kind"] != "producer" or section is None:
             return
@@ -85,6 +90,34 @@ class EngineView:
     def watched(self, now_ns: int) -> set[str]:
         """Ids of the engines that have a living producer, or were heard lately."""
         return {each.engine_id for each in self._engines.values() if each.alive_until_ns >= now_ns or not _silent_since(each, now_ns)}
+
+    def interval_s(self, name: str, default_s: float) -> float:
+        """The interval in force, `sync` or `collect`, s; the longest, where engines differ.
+
+        Args:
+            default_s: of a producer that says none and was given none.
+        """
+        return max(
+            (self._interval_s(each, name, default_s) for each in self._engines.values()), default=self._set_s("*", name) or default_s
+        )
+
+    def _interval_s(self, engine: EngineNow, name: str, default_s: float) -> float:
+        # The last word counts, as it does for the producer; what an engine's own listing says is its producer's setting.
+        said = [self._intervals[key] for key in ((engine.engine_id, name), ("*", name)) if key in self._intervals]
+        own_s = engine.interval_ms / 1000 if name == "sync" else 0.0
+        return max(said)[1] if said else own_s or default_s
+
+    def _set_s(self, target: str, name: str) -> float | None:
+        said = self._intervals.get((target, name))
+        return None if said is None else said[1]
+
+    def last_listed(self) -> str | None:
+        """When an engine was last listed, RFC 3339 UTC, its producer's clock; None: none was yet."""
+        return time_text(max((each.listed_ns for each in self._engines.values()), default=0))
+
+    def listed_s(self) -> dict[str, float]:
+        """When each was last listed, by id, seconds since the Unix epoch; 0: never."""
+        return {each.engine_id: each.listed_ns / 1e9 for each in self._engines.values()}
 
     def listed(self, now_ns: int, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """All engines as users see them, by name.

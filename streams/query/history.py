@@ -9,6 +9,7 @@ from typing import Any, Final
 from schemas.errors import SettingError
 from streams.query.archive import GRAINS, Archive
 from streams.query.present import time_text
+from streams.sketches import STATES
 
 Json = dict[str, Any]
 
@@ -24,10 +25,15 @@ _SAMPLES_KEPT_NS: Final = 30 * DAY_NS
 #: No range reaches beyond what is counted in ns since 1970 in 64 bits.
 _END_OF_TIME_NS: Final = (1 << 63) - 2 * DAY_NS
 
+
+def _percentiles(name: str) -> tuple[str, ...]:
+    return tuple(f"{name}_p{part}" for part in (50, 95, 99))
+
+
 #: Metric → the fields of a point that belong to it.
 METRICS: Final[Mapping[str, tuple[str, ...]]] = {
-    "cpu": ("cpu_percent_mean", "cpu_percent_max", "cpu_core_seconds", "throttled_seconds"),
-    "memory": ("memory_used_bytes_mean", "memory_used_bytes_max"),
+    "cpu": ("cpu_percent_mean", "cpu_percent_max", *_percentiles("cpu_percent"), "cpu_core_seconds", "throttled_seconds"),
+    "memory": ("memory_used_bytes_mean", "memory_used_bytes_max", *_percentiles("memory_used_bytes")),
     "network": ("network_rx_bytes", "network_tx_bytes", "network_rx_bytes_per_second", "network_tx_bytes_per_second"),
     "disk": ("block_read_bytes", "block_write_bytes", "block_read_bytes_per_second", "block_write_bytes_per_second"),
 }
@@ -111,15 +117,26 @@ def points(rows: Sequence[Mapping[str, Any]], span: Range) -> list[Json]:
 _NOTHING: Final = ("covered_seconds", "observed_seconds", "container_count", *(n for m in METRICS.values() for n in m))
 
 
-async def history(archive: Archive, workspace_id: str, span: Range) -> Json:
-    """What a workspace used, step by step, as the API shows it."""
+#: A container is meant by its name, which its successors share, or by its id, of which twelve digits are enough.
+_NAMED: Final = "(container_name = {container:String} OR length({container:String}) >= 12 AND startsWith(container_id, {container:String}))"
+
+
+async def history(archive: Archive, workspace_id: str, container: str | None, span: Range) -> Json:
+    """What a workspace, or one container of it, used, step by step, as the API shows it.
+
+    Args:
+        container: name, or id or its beginning; None: the whole workspace.
+    """
     parameters = {"workspace_id": workspace_id, "since_ns": span.since_ns, "until_ns": span.until_ns, "step_ns": span.step_ns}
+    parameters |= {} if container is None else {"container": container}
     if span.source == SAMPLES:
-        rows = await archive.ask("history_samples", parameters)
+        rows = await archive.ask("history_samples", parameters, of_container="true" if container is None else _NAMED)
     else:
-        rows = await archive.ask("history_windows", parameters, windows=GRAINS[span.source])
+        of_container = "container_id = ''" if container is None else f"container_id != '' AND {_NAMED}"
+        rows = await archive.ask("history_windows", parameters, windows=GRAINS[span.source], of_container=of_container, **STATES)
     return {
         "workspace_id": workspace_id,
+        "container": container,
         "since": time_text(span.since_ns),
         "until": time_text(span.until_ns),
         "step_seconds": span.step_ns / 1e9,

@@ -128,7 +128,7 @@ class MemoryArchive:
         return sorted({row["log_epoch"] for row in self.rows("workspace_changes_rows")})
 
     async def samples(self, workspace_id: str, since_ns: int, until_ns: int, limit: int = MAX_PAGE) -> list[Record]:
-        """Rows of `samples_rows` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""
+        """Rows of `samples_exact` by time, the newest `limit` of them; `read_at` in ns since the Unix epoch."""
         rows = [r for r in self.rows("samples_rows") if r["workspace_id"] == workspace_id and since_ns <= r["read_at"] < until_ns]
         return sorted(rows, key=lambda row: (row["read_at"], row["container_id"]))[-max(1, min(limit, MAX_PAGE)) :]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from streams.core.samples import COLUMNS, Row
 
@@ -56,60 +56,56 @@ def combine(samples: Iterable[Sampled]) -> Metrics | None:
     known = list(samples)
     if not known:
         return None
-    used, limit = _sum(known, "memory_used_bytes"), _memory_limit(known)
-    cpu_limit, limited_cores = _cpu_limit(known), _rate(known, "cpu_ns")
-    spaces = _one_per_namespace(known)
+    columns = list(zip(*[one.row for one in known], strict=True))
+    intervals = columns[_AT["interval_ns"]]
+    used, limit = _sum(columns[_AT["memory_used_bytes"]]), _memory_limit(known)
+    cpu_limit, limited_cores = _cpu_limit(columns[_AT["cpu_limit_nanocpus"]]), _rate(intervals, columns[_AT["cpu_ns"]])
+    received, sent = _network_totals(known)
     return Metrics(
-        cpu_percent=_rounded(_total([_docker_percent(one) for one in known])),
+        cpu_percent=_rounded(_docker_percent(columns)),
         cpu_percent_of_limit=None if cpu_limit is None or limited_cores is None else _rounded(limited_cores / 1e9 / cpu_limit * 100),
         cpu_limit_cores=cpu_limit,
         memory_used_bytes=used,
         memory_limit_bytes=limit,
         memory_percent=_rounded(used / limit * 100) if used is not None and limit else None,
-        network_rx_total_bytes=_sum(spaces, "network_rx_total_bytes"),
-        network_tx_total_bytes=_sum(spaces, "network_tx_total_bytes"),
-        network_rx_bytes_per_second=_rounded(_rate(known, "network_rx_counted_bytes")),
-        network_tx_bytes_per_second=_rounded(_rate(known, "network_tx_counted_bytes")),
-        block_read_total_bytes=_sum(known, "block_read_total_bytes"),
-        block_write_total_bytes=_sum(known, "block_write_total_bytes"),
-        pids=_sum(known, "pids"),
-        uptime_seconds=_uptime_seconds(known),
-        sampled_at_ns=max(one.row[_AT["read_ns"]] for one in known),
+        network_rx_total_bytes=received,
+        network_tx_total_bytes=sent,
+        network_rx_bytes_per_second=_rounded(_rate(intervals, columns[_AT["network_rx_counted_bytes"]])),
+        network_tx_bytes_per_second=_rounded(_rate(intervals, columns[_AT["network_tx_counted_bytes"]])),
+        block_read_total_bytes=_sum(columns[_AT["block_read_total_bytes"]]),
+        block_write_total_bytes=_sum(columns[_AT["block_write_total_bytes"]]),
+        pids=_sum(columns[_AT["pids"]]),
+        uptime_seconds=_uptime_seconds(columns),
+        sampled_at_ns=max(columns[_AT["read_ns"]]),
     )
 
 
-def _total(values: Iterable[Any]) -> Any:
-    present = [value for value in values if value is not None]
+def _sum(column: Iterable[int]) -> int | None:
+    present = [value for value in column if value >= 0]
     return sum(present) if present else None
 
 
-def _sum(samples: Iterable[Sampled], name: str) -> int | None:
-    total: int | None = _total(one.value(name) for one in samples)
-    return total
-
-
-def _rate(samples: Iterable[Sampled], name: str) -> float | None:
+def _rate(intervals: Row, column: Row) -> float | None:
     """Sum of what each container did per second of its own interval."""
-    rates = []
-    for one in samples:
-        interval_ns, done = one.value("interval_ns"), one.value(name)
-        rates.append(done * 1e9 / interval_ns if interval_ns and done is not None else None)
-    total: float | None = _total(rates)
-    return total
+    rates = [done * 1e9 / interval for interval, done in zip(intervals, column, strict=True) if interval > 0 and done >= 0]
+    return sum(rates) if rates else None
 
 
-def _docker_percent(one: Sampled) -> float | None:
+def _docker_percent(columns: Sequence[Row]) -> float | None:
     """Docker's own formula: share of the host's CPU time, times its CPUs."""
-    used, system, cpus = one.value("cpu_ns"), one.value("system_cpu_ns"), one.value("online_cpus")
-    if not one.value("interval_ns") or used is None:
-        return None
-    return used / system * cpus * 100 if system and cpus else 0.0
+    shares = [
+        used / system * cpus * 100 if system > 0 and cpus > 0 else 0.0
+        for interval, used, system, cpus in zip(
+            columns[_AT["interval_ns"]], columns[_AT["cpu_ns"]], columns[_AT["system_cpu_ns"]], columns[_AT["online_cpus"]], strict=True
+        )
+        if interval > 0 and used >= 0
+    ]
+    return sum(shares) if shares else None
 
 
-def _cpu_limit(samples: Iterable[Sampled]) -> float | None:
+def _cpu_limit(limits: Row) -> float | None:
     """Cores all containers together may use; None as soon as one has no limit."""
-    limits = [one.value("cpu_limit_nanocpus") for one in samples]
-    return None if any(not limit for limit in limits) else sum(limit or 0 for limit in limits) / 1e9
+    return sum(limits) / 1e9 if min(limits) > 0 else None
 
 
 def _memory_limit(samples: Iterable[Sampled]) -> int | None:
@@ -117,26 +113,27 @@ def _memory_limit(samples: Iterable[Sampled]) -> int | None:
     limits: dict[str, int] = {}
     hosts: dict[str, int] = {}
     for one in samples:
-        limit = one.value("memory_limit_bytes")
-        if limit:
+        limit = one.row[_AT["memory_limit_bytes"]]
+        if limit > 0:
             limits[one.engine_id] = limits.get(one.engine_id, 0) + limit
             hosts[one.engine_id] = one.host_memory_bytes
     return sum(min(limit, hosts[engine] or limit) for engine, limit in limits.items()) if limits else None
 
 
-def _one_per_namespace(samples: Iterable[Sampled]) -> list[Sampled]:
-    """One container of each network namespace, as they report the same counters; none for the host's."""
-    spaces: dict[tuple[str, int], Sampled] = {}
+def _network_totals(samples: Iterable[Sampled]) -> tuple[int | None, int | None]:
+    """Received and sent by one container of each network namespace, as they report the same counters; none for the host's."""
+    spaces: dict[tuple[str, int], Row] = {}
     for one in samples:
         namespace = one.row[_AT["network_namespace"]]
         if namespace > 0:
-            spaces.setdefault((one.engine_id, namespace), one)
-    return list(spaces.values())
+            spaces.setdefault((one.engine_id, namespace), one.row)
+    rows = spaces.values()
+    return _sum([row[_AT["network_rx_total_bytes"]] for row in rows]), _sum([row[_AT["network_tx_total_bytes"]] for row in rows])
 
 
-def _uptime_seconds(samples: Iterable[Sampled]) -> int | None:
+def _uptime_seconds(columns: Sequence[Row]) -> int | None:
     """Of the container that runs longest."""
-    spans = [one.row[_AT["read_ns"]] - one.row[_AT["started_at_ns"]] for one in samples if one.row[_AT["started_at_ns"]] > 0]
+    spans = [read - started for read, started in zip(columns[_AT["read_ns"]], columns[_AT["started_at_ns"]], strict=True) if started > 0]
     return max(0, *spans) // 10**9 if spans else None
 
 

@@ -16,15 +16,15 @@ from typing import Any, Final
 from schemas import topics
 from schemas.codec import Undecodable, codec
 from streams.core import workspace
-from streams.core.facts import Fact, Position, parse_fact
+from streams.core.facts import Fact, Position
 from streams.core.invalid import InvalidMessage
 from streams.core.state import WorkspaceState
+from streams.log_facts import read_fact
 from streams.query.archive import Archive, Record
 
 DAY_NS: Final = 86_400 * 10**9
 
 _STATE: Final = codec(topics.WORKSPACE_STATE.subject)
-_FACT: Final = codec(topics.DOCKER_EVENTS.subject)
 _LOG: Final = itemgetter("log_epoch", "log_partition", "log_offset")
 
 
@@ -59,12 +59,23 @@ async def _folded(archive: Archive, at_ns: int, workspace_ids: list[str]) -> dic
     if not workspace_ids:
         return {}
     rows = await archive.look("facts_until", {"ids": workspace_ids, "at_ns": at_ns}, raw=("record",))
+    begins = await begins_of(archive, workspace_ids)
     return await asyncio.to_thread(
         lambda: {
-            workspace_id: workspace.to_record(fold_all(workspace_id, facts_of(of_one)))
+            workspace_id: workspace.to_record(fold_all(begin_of(workspace_id, begins), facts_of(of_one)))
             for workspace_id, of_one in groupby(rows, key=itemgetter("workspace_id"))
         }
     )
+
+
+async def begins_of(archive: Archive, workspace_ids: list[str]) -> dict[str, bytes]:
+    """What facts follow, of workspaces whose earlier facts were erased: without it a later life would be numbered anew."""
+    return {row["workspace_id"]: row["rest"] for row in await archive.look("erased", {"ids": workspace_ids}, raw=("rest",))}
+
+
+def begin_of(workspace_id: str, begins: Mapping[str, bytes]) -> WorkspaceState:
+    """What a workspace is folded from: nothing, or what was kept of it when it was erased."""
+    return workspace.from_bytes(begins[workspace_id]) if workspace_id in begins else workspace.initial(workspace_id)
 
 
 async def facts_until(archive: Archive, workspace_id: str, at_ns: int) -> list[tuple[Fact, Position]]:
@@ -77,14 +88,13 @@ def facts_of(rows: Iterable[Mapping[str, Any]]) -> Iterator[tuple[Fact, Position
     """Facts of archived rows, and where they lay; what the fold refused then is left out, as it was left out then."""
     for row in rows:
         try:
-            yield parse_fact(_FACT.decode(row["record"])), Position(*_LOG(row))
+            yield read_fact(row["record"]), Position(*_LOG(row))
         except (Undecodable, InvalidMessage):
             continue
 
 
-def fold_all(workspace_id: str, facts: Iterable[tuple[Fact, Position]]) -> WorkspaceState:
-    """Folds a workspace from its beginning."""
-    state = workspace.initial(workspace_id)
+def fold_all(state: WorkspaceState, facts: Iterable[tuple[Fact, Position]]) -> WorkspaceState:
+    """Folds facts into a workspace, which is changed and returned."""
     for fact, position in facts:
         workspace.fold(state, fact, position)
     return state

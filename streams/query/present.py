@@ -31,6 +31,11 @@ def state_json(record: Mapping[str, Any], metrics: Metrics | None = None) -> Jso
         record: a State of the schema.
         metrics: what its running containers used last; None: nothing is known.
     """
+    return standing_json(record) | {"metrics": workspace_metrics_json(record, metrics)}
+
+
+def standing_json(record: Mapping[str, Any]) -> Json:
+    """The same without its metrics, which change far more often."""
     return {
         "workspace_id": record["workspace_id"],
         "name": record["workspace_name"],
@@ -53,7 +58,6 @@ def state_json(record: Mapping[str, Any], metrics: Metrics | None = None) -> Jso
         "container_id": record["container_id"],
         "container_state": record["container_state"],
         "containers": [container_json(container) for container in record["containers"]],
-        "metrics": _metrics_json(record, metrics or Metrics()),
     }
 
 
@@ -65,7 +69,8 @@ def container_json(container: Mapping[str, Any]) -> Json:
     return {name: container[name] for name in (*shown, *told)} | times
 
 
-def _metrics_json(record: Mapping[str, Any], metrics: Metrics) -> Json:
+def workspace_metrics_json(record: Mapping[str, Any], metrics: Metrics | None) -> Json:
+    """The metrics of a workspace's State record; None: nothing is known."""
     shown = metrics_json(metrics)
     sampled_at = shown.pop("sampled_at")
     return {

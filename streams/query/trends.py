@@ -13,6 +13,7 @@ from schemas.errors import SettingError
 from streams.query.archive import Archive, Record
 from streams.query.history import DAY_NS, HOUR_NS
 from streams.query.present import time_text
+from streams.sketches import STATES
 
 Json = dict[str, Any]
 
@@ -203,7 +204,7 @@ async def top(archive: Archive, workspace_id: str | None, by: str, since_ns: int
         who = "container_id" if workspace_id is not None else "workspace_id"
         rows = await archive.ask("top_samples", asked, who=who, peak=measure.peak_tick, order=measure.order)
     else:
-        rows = await archive.ask("top_windows", asked, peak=measure.peak_hour, order=measure.order)
+        rows = await archive.ask("top_windows", asked, peak=measure.peak_hour, order=measure.order, **STATES)
     if workspace_id is None:
         peaks = await asyncio.gather(*(_culprit(archive, by, row["workspace_id"], *_around(row, since_ns, until_ns)) for row in rows))
     else:
@@ -216,8 +217,8 @@ async def top(archive: Archive, workspace_id: str | None, by: str, since_ns: int
 
 
 _FIGURES: Final = (
-    "covered_seconds", "cpu_core_seconds", "cpu_percent_mean", "cpu_percent_max", "memory_used_bytes_mean", "memory_used_bytes_max",
-    "network_bytes", "disk_bytes",
+    "covered_seconds", "cpu_core_seconds", "cpu_percent_mean", "cpu_percent_max", "cpu_percent_p95", "memory_used_bytes_mean",
+    "memory_used_bytes_max", "memory_used_bytes_p95", "network_bytes", "disk_bytes",
 )  # fmt: skip
 
 

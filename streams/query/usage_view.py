@@ -70,6 +70,12 @@ class UsageView:
         live = {container["id"] for container in state["containers"] if container["state"] in ("running", "paused")}
         return self.metrics(state["workspace_id"], live)
 
+    def sampled_of(self, state: Mapping[str, Any]) -> dict[str, Sampled]:
+        """The latest samples of the running and paused containers of a State record, by container."""
+        live = {container["id"] for container in state["containers"] if container["state"] in ("running", "paused")}
+        ticks = self._ticks.get(state["workspace_id"], {}).values()
+        return {container_id: one for tick in ticks for container_id, one in tick.sampled.items() if container_id in live}
+
     def forget(self, workspace_id: str) -> None:
         """Drops a workspace."""
         if self._ticks.pop(workspace_id, None) is not None:

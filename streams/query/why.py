@@ -73,9 +73,9 @@ def _is_asked(fact: Fact) -> bool:
     return fact.kind == ENGINE_EVENT and getattr(fact.section, "action", "") not in _ASIDE
 
 
-def trace(workspace_id: str, facts: Iterable[tuple[Fact, Position]]) -> Trace:
-    """Folds a workspace from its beginning and keeps what explains it."""
-    found = Trace(workspace.initial(workspace_id))
+def trace(begin: WorkspaceState, facts: Iterable[tuple[Fact, Position]]) -> Trace:
+    """Folds facts into a workspace, which is changed, and keeps what explains it."""
+    found = Trace(begin)
     tally: dict[str, int] = {}
     for fact, position in facts:
         tally.clear()
@@ -170,7 +170,8 @@ def said(told: Told) -> str:
         what = f"{fact.engine_name} said: {fact.container.name} {_event(section)}"
     else:
         what = f"{fact.engine_name} showed: {fact.container.name} {_seen(section)}"
-    followed = [change.message for change in told.changes if not _is_echo(change, fact)]
+    # An error and the alert it raises say the same: once is enough.
+    followed = dict.fromkeys(change.message for change in told.changes if not _is_echo(change, fact))
     return f"{what} → {'; '.join(followed)}" if followed else what
 
 

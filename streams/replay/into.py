@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from schemas import topics
 from schemas.codec import codec
@@ -15,6 +15,7 @@ from streams.core import workspace
 from streams.core.changes import Change, to_record
 from streams.core.facts import Position
 from streams.core.state import WorkspaceState
+from streams.replay.windows import Tick
 from streams.sinks.clickhouse import Address, ClickHouseSink, connect, explained
 from streams.sinks.rows import CAUSE_HEADER, Arrived, arrived, blocks
 
@@ -40,7 +41,9 @@ class Into:
             client.close()
         self._topic = topic
         self._sink = ClickHouseSink(address)
-        self._waiting: dict[str, list[Arrived]] = {topics.WORKSPACE_STATE.name: [], topics.WORKSPACE_CHANGES.name: []}
+        self._waiting: dict[str, list[Arrived]] = {
+            topic.name: [] for topic in (topics.WORKSPACE_STATE, topics.WORKSPACE_CHANGES, topics.WORKSPACE_USAGE)
+        }
         self.written = 0
 
     def put(self, state: WorkspaceState, changes: Sequence[Change]) -> None:
@@ -55,6 +58,15 @@ class Into:
         for change in changes:
             event = codec(topics.WORKSPACE_CHANGES.subject).encode(to_record(change, self._topic))
             self._add(topics.WORKSPACE_CHANGES.name, arrived(topics.WORKSPACE_CHANGES.name, where, key, event, (), when_ms))
+
+    def put_window(self, window: dict[str, Any], tick: Tick) -> None:
+        """Takes a window that is done, and the last tick that was folded before."""
+        record = {
+            "kind": "windows", "workspace_id": tick.workspace_id, "workspace_name": tick.workspace_name, "engine_id": tick.engine_id,
+            "engine_name": tick.engine_name, "labels": dict(tick.labels), **tick.position._asdict(), "windows": [window],
+        }  # fmt: skip
+        key, when_ms = tick.workspace_id.encode(), window["start_ms"]
+        self._add(topics.WORKSPACE_USAGE.name, Arrived(tick.position, key, None, {}, when_ms, record))
 
     def erase(self, workspace_id: str, rest: bytes, at_ns: int) -> None:
         """Deletes what was put of a workspace before it was erased."""

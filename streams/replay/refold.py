@@ -11,11 +11,11 @@ from schemas.codec import Undecodable, codec
 from streams.core import workspace
 from streams.core.changes import Change
 from streams.core.commands import erased_by
-from streams.core.facts import COMMAND, Position, parse_fact
+from streams.core.facts import COMMAND, Position
 from streams.core.invalid import InvalidMessage
 from streams.core.state import UNSEEN, WorkspaceState
+from streams.log_facts import read_fact
 
-_FACT: Final = codec(topics.DOCKER_EVENTS.subject)
 _STATE: Final = codec(topics.WORKSPACE_STATE.subject)
 #: Where a state's last fact lay: another copy of the same fact may lie elsewhere.
 _POSITION: Final = frozenset(("epoch", "partition", "offset"))
@@ -67,10 +67,10 @@ class Refold:
 
     def take(self, raw: Iterable[RawFact]) -> Iterator[tuple[WorkspaceState, list[Change]]]:
         """Folds facts, each workspace's in the order of the log; yields each state that told something, and what."""
-        decode, fold, states, live = _FACT.decode, workspace.fold, self.states, self.live
+        fold, states, live = workspace.fold, self.states, self.live
         for value, position in raw:
             try:
-                fact = parse_fact(decode(value))
+                fact = read_fact(value)
             except (Undecodable, InvalidMessage):
                 self.refused += 1
                 continue

@@ -6,9 +6,10 @@ the events told from facts up to there.
 
 from __future__ import annotations
 
+import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -22,7 +23,11 @@ from streams.core import workspace
 from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
 from streams.core.state import WorkspaceState
+from streams.embedded.readers import keep_ms
 from streams.replay.refold import Live, RawFact
+from streams.replay.usage import Message, Wanted, ticks_of_log, windows_of_log
+from streams.replay.usage_archive import usage_of_archive
+from streams.replay.windows import Tick, WindowRefold
 from streams.sinks.block import ERASED
 from streams.sinks.clickhouse import Address, connect, explained
 from streams.sinks.rows import arrived
@@ -32,16 +37,6 @@ _STATE: Final = codec(topics.WORKSPACE_STATE.subject)
 _EVENT: Final = codec(topics.WORKSPACE_CHANGES.subject)
 
 Ids = dict[str, list[str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """A record of a topic."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
-    position: Position
 
 
 class Source(Protocol):
@@ -59,16 +54,19 @@ class Source(Protocol):
     def facts(self) -> Iterator[RawFact]:
         """All facts, each workspace's in the order of the log."""
 
+    def usage(self, wanted: Wanted) -> Iterator[tuple[WindowRefold, Iterator[Tick]]]:
+        """Pieces of what samples say, each with what refolds it; its ticks are to be taken to their end."""
+
     def close(self) -> None:
         """Lets go of it."""
 
 
-class LogSource:
+class LogSource(ABC):
     """A log, in which what the system says lies in topics of its own."""
 
+    @abstractmethod
     def messages(self, topic: Topic) -> Iterable[Message]:
         """Every record a topic holds at present, each partition's in order."""
-        raise NotImplementedError
 
     def live(self) -> dict[str, Live]:
         """The last state of each workspace."""
@@ -98,8 +96,15 @@ class LogSource:
         for message in self.messages(topics.DOCKER_EVENTS):
             yield RawFact(message.value, message.position)
 
-    def close(self) -> None:
-        """Nothing is held between reads."""
+    def usage(self, wanted: Wanted) -> Iterator[tuple[WindowRefold, Iterator[Tick]]]:
+        """All of it at once."""
+        live = windows_of_log(self.messages(topics.WORKSPACE_USAGE)) if wanted.compare else {}
+        refold = WindowRefold(live, since_ns=wanted.since_ns, put=wanted.put)
+        yield refold, ticks_of_log(self.messages(topics.DOCKER_STATS), refold, self.is_first_tick)
+
+    @abstractmethod
+    def is_first_tick(self, position: Position) -> bool:
+        """Whether no tick of its partition was ever before this one, the first that is still there."""
 
 
 def _counts(event: Mapping[str, Any], live: Mapping[str, Live]) -> bool:
@@ -127,7 +132,13 @@ class JournalSource(LogSource):
                 after = page[-1].seq
                 for entry in page:
                     record = entry.record
-                    yield Message(record.key, record.value, tuple(record.headers), Position(journal.epoch, partition, entry.seq))
+                    position = Position(journal.epoch, partition, entry.seq)
+                    yield Message(record.key, record.value, tuple(record.headers), position, record.timestamp_ms)
+
+    def is_first_tick(self, position: Position) -> bool:
+        """Numbers are of all topics together, and say nothing; that ticks went is noted, but was not in an older journal."""
+        name = topics.DOCKER_STATS.full(self._prefix)
+        return not self._journal.was_pruned(name) and time.time() - self._journal.epoch < keep_ms(self._prefix)[name] / 1000
 
     def close(self) -> None:
         """Closes the file."""
@@ -149,7 +160,14 @@ class KafkaSource(LogSource):
             self._epoch = read_epoch_now(self._settings)
         for record in records_of(self._settings, topic.full(self._settings.topic_prefix)):
             position = Position(self._epoch, record.partition, record.offset)
-            yield Message(record.key, record.value, tuple(record.headers), position)
+            yield Message(record.key, record.value, tuple(record.headers), position, record.timestamp)
+
+    def is_first_tick(self, position: Position) -> bool:
+        """Offsets begin with 0."""
+        return position.offset == 0
+
+    def close(self) -> None:
+        """Nothing is held between reads."""
 
 
 class ArchiveSource:
@@ -183,6 +201,10 @@ class ArchiveSource:
         where = "ORDER BY workspace_id, log_epoch, log_offset"
         for record, *position in self._rows("record, log_epoch, log_partition, log_offset", "docker_events_rows FINAL", where):
             yield RawFact(record, Position(*position))
+
+    def usage(self, wanted: Wanted) -> Iterator[tuple[WindowRefold, Iterator[Tick]]]:
+        """Day by day: no window reaches over a day's end."""
+        return usage_of_archive(self._client, self._address, wanted)
 
     def _rows(self, columns: str, table: str, rest: str) -> Iterator[Any]:
         sql = f"SELECT {columns} FROM `{self._address.database}`.{table} {rest}"

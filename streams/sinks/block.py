@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
+from schemas.usage_decoder import Sampled
 from streams.core.facts import Position
 from streams.core.invalid import InvalidMessage
+from streams.sinks import columns
 
 #: Header of a tombstone in `workspace.state`: position of the fact that forgot the workspace, `epoch.partition.offset`.
 CAUSE_HEADER: Final = "wst-cause"
@@ -26,7 +28,8 @@ class Arrived(NamedTuple):
     Attributes:
         value: as published; None: a tombstone.
         timestamp_ms: of the record, ms since the Unix epoch.
-        record: the value decoded; None for a tombstone.
+        record: the value decoded; None for a tombstone, and where it is …
+        sampled: samples, which no object is made for each of.
     """
 
     position: Position
@@ -35,6 +38,7 @@ class Arrived(NamedTuple):
     headers: Mapping[str, bytes]
     timestamp_ms: int
     record: dict[str, Any] | None
+    sampled: Sampled | None = None
 
     @property
     def folded(self) -> Position:
@@ -56,6 +60,21 @@ class Block:
     def rows(self) -> int:
         """Number of rows."""
         return len(self.columns[0])
+
+
+@dataclass(frozen=True, slots=True)
+class PackedBlock(Block):
+    """Rows of one table, whose columns are as ClickHouse takes them.
+
+    Attributes:
+        kept: the columns as the table keeps them, by name.
+    """
+
+    kept: Mapping[str, columns.Column]
+
+    def native(self) -> bytes:
+        """The rows in ClickHouse's format Native."""
+        return columns.native(self.kept)
 
 
 LOG: Final = ("log_epoch", "log_partition", "log_offset")

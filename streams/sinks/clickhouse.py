@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver import Client
@@ -22,13 +22,16 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Err
 
 from schemas.errors import SettingError, Unreachable, WstError
 from streams.sinks.erase import erase_again
-from streams.sinks.rows import Block
+from streams.sinks.rows import Block, PackedBlock
 
 # The client logs each failure that it also raises; ours says it once, in words.
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
 #: Settings of every insert. Rows of a replay or a wrong clock may lie in any number of partitions.
 INSERT_SETTINGS: Final[Mapping[str, Any]] = {"async_insert": 0, "max_partitions_per_insert_block": 0}
+
+#: Of samples, rows of one key in one insert meet with the first merge, and in readers' FINAL: to look for them at once trebles the cost.
+_UNMERGED: Final[Mapping[str, Any]] = {"optimize_on_insert": 0}
 
 #: ClickHouse's error codes: it lives, but refuses us or lacks what we need.
 _AUTHENTICATION_FAILED: Final = frozenset((192, 193, 194, 516))
@@ -38,6 +41,19 @@ _BUSY: Final = frozenset((159, 198, 202, 209, 210, 236, 241, 242, 243, 252, 279,
 """Timeouts, too many queries or parts, memory, disk, read-only or lost replicas, network, unknown: it may well work later."""
 _UNFIT: Final = frozenset((6, 26, 27, 38, 41, 53, 69, 70, 72, 117, 128, 131, 190, 321, 349, 407, 469, 691))
 """Values that cannot be parsed, converted or kept, too large, out of range, against a constraint: other rows may well go in."""
+
+
+#: Options of the address that name files, and what stands for the authorities that come with the client.
+_FILES: Final = frozenset(("ca_cert", "client_cert", "client_cert_key"))
+_OF_CERTIFI: Final = "certifi"
+#: What OpenSSL says → what is wrong, and what to do.
+_TLS: Final = {
+    "CERTIFICATE_VERIFY_FAILED": (
+        "shows a certificate that is not trusted",
+        "of an authority of your own add /?ca_cert=FILE to WST_CLICKHOUSE_URL, and write the name it is for",
+    ),
+    "WRONG_VERSION_NUMBER": ("speaks no TLS", "write http:// in WST_CLICKHOUSE_URL, or the port of TLS"),
+}
 
 
 class Busy(WstError):
@@ -89,8 +105,24 @@ def connect(address: Address) -> Client:
         directory = address.directory
         if directory is not None:
             return _open_embedded(directory)
-        # The client's own retries would hide an outage; a session would refuse a second query while one runs.
-        return clickhouse_connect.get_client(dsn=address.url, query_retries=0, autogenerate_session_id=False)
+        _check_options(parts.query)
+        try:
+            # The client's own retries would hide an outage; a session would refuse a second query while one runs. Of itself the client
+            # speaks TLS on ports 443 and 8443 only, whatever the scheme.
+            return clickhouse_connect.get_client(dsn=address.url, interface=parts.scheme, query_retries=0, autogenerate_session_id=False)
+        except TypeError as error:  # options become its arguments
+            raise SettingError("WST_CLICKHOUSE_URL has an option that the client does not know", str(error)) from error
+
+
+def _check_options(query: str) -> None:
+    """Files are read before anyone is asked: one that is missing would look like a server that is.
+
+    Raises:
+        SettingError: a certificate that the address names is no file.
+    """
+    for name, path in parse_qsl(query):
+        if name in _FILES and path != _OF_CERTIFI and not Path(path).is_file():
+            raise SettingError(f"WST_CLICKHOUSE_URL: there is no file {path} for {name}", "name the certificate's file, PEM")
 
 
 def _open_embedded(directory: Path) -> Client:
@@ -108,7 +140,7 @@ def explained(address: Address) -> Iterator[None]:
     Raises:
         Busy: it may work later.
         Unfit: rows are refused for what is in them.
-        Unreachable: the server refuses the user, or another process holds the directory.
+        Unreachable: the server refuses the user or is not trusted, or another process holds the directory.
         SettingError: the database or a table is missing.
         WstError: ClickHouse refuses the statement: a fault of ours.
     """
@@ -129,6 +161,9 @@ def _explain(address: Address, error: ClickHouseError) -> WstError:
         return Unreachable(
             f"the archive in {address.directory} is held by another process, or broken ({first})", "is another `wst up` running?"
         )
+    for sign, (what, fix) in _TLS.items():
+        if sign in first:
+            return Unreachable(f"ClickHouse at {address.shown} {what} ({first})", fix)
     # Without a code it is no answer of ClickHouse's: the network, or a proxy in between; unless the client itself refuses.
     if code in _BUSY or (code is None and not isinstance(error, (DataError, ProgrammingError, NotSupportedError))):
         return Busy(f"ClickHouse at {address.shown} does not answer ({first})", "is it running? see WST_CLICKHOUSE_URL")
@@ -185,6 +220,10 @@ class ClickHouseSink:
         self.seconds += time.perf_counter() - started
 
     def _insert(self, client: Client, block: Block) -> None:
+        if isinstance(block, PackedBlock):
+            table, settings = f"`{self._address.database}`.{block.table}", {**INSERT_SETTINGS, **_UNMERGED}
+            client.raw_insert(table, list(block.kept), block.native(), settings, fmt="Native")
+            return
         try:
             client.insert(
                 block.table,

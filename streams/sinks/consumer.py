@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -17,6 +17,7 @@ from aiokafka import TopicPartition
 
 from schemas.codec import Undecodable
 from schemas.errors import WstError
+from schemas.metrics import Figure, system
 from schemas.publish import Publisher, Record
 from streams.core.invalid import InvalidMessage
 from streams.dead_letters import Cap, DeadLetters, TooManyDeadLetters
@@ -24,6 +25,7 @@ from streams.sinks.clickhouse import Busy, Unfit
 from streams.sinks.letters import BrokerAway
 from streams.sinks.rows import Arrived, Block, arrived, blocks
 from streams.sinks.source import Raw, Source
+from streams.stall import Standing
 
 _log: Final = logging.getLogger("wst.sink")
 
@@ -95,7 +97,7 @@ class SinkConsumer:
     Args:
         letters: takes dead letters; durable when it returns.
         prefix: of the topics.
-        alive: called after each fetch: the sink comes round with its work.
+        alive: called after each fetch and each attempt to insert: the sink comes round with its work.
     """
 
     def __init__(
@@ -118,6 +120,7 @@ class SinkConsumer:
         self._refused = DeadLetters("sink", prefix, self._waiting.append, cap)
         self._gathered: dict[TopicPartition, list[Raw]] = {}
         self._size = 0
+        self._inserting = False
         self._stop = asyncio.Event()
         self.counters = Counters()
 
@@ -127,7 +130,34 @@ class SinkConsumer:
 
     def lag(self) -> dict[str, int]:
         """Records not yet fetched, by full topic name, as far as is known."""
-        return self._source.lag()
+        lags: dict[str, int] = {}
+        for partition, behind in self._source.lag().items():
+            lags[partition.topic] = lags.get(partition.topic, 0) + behind
+        return lags
+
+    async def standing(self) -> Standing:
+        """How many records were carried over, and the end of all that is read; nothing while the archive has its turn.
+
+        All partitions together: while one of them moves, others may have to wait for a slow archive.
+        """
+        if self._inserting or self.counters.away or not (end := await self._source.end()):
+            return {}
+        return {"the sink": (self.counters.records, end)}
+
+    def figures(self) -> Iterator[Figure]:
+        """What the sink shows to Prometheus."""
+        counters = self.counters
+        for partition, behind in self._source.lag().items():
+            yield system.SINK_LAG.at(behind, partition.topic, str(partition.partition))
+        yield system.SINK_BEHIND.at(counters.behind_ms / 1000)
+        yield system.SINK_RECORDS.at(counters.records)
+        yield system.SINK_BATCHES.at(counters.batches)
+        yield from (system.SINK_ROWS.at(rows, table) for table, rows in counters.rows.items())
+        yield system.SINK_INSERT_SECONDS.at(counters.insert_seconds)
+        yield system.SINK_RETRIES.at(counters.retries)
+        yield system.SINK_BUFFER.at(self._size)
+        yield system.SINK_UP.at(not counters.away)
+        yield from self._refused.figures()
 
     async def run(self) -> None:
         """Consumes until `stop`.
@@ -232,6 +262,7 @@ class SinkConsumer:
             except BrokerAway as error:
                 if wait_s == self._policy.first_wait_s:
                     _log.error("%s; nothing is lost, trying again", error)
+                self._alive()
                 if await self._told_to_stop(wait_s):
                     return False
                 wait_s = min(2 * wait_s, self._policy.longest_wait_s)
@@ -245,6 +276,7 @@ class SinkConsumer:
         wait_s, attempts = self._policy.first_wait_s, 0
         while True:
             started = time.perf_counter()
+            self._inserting = True
             try:
                 await self._sink.write(rows)
             except Busy as error:
@@ -264,6 +296,9 @@ class SinkConsumer:
                     _log.warning("the archive answers again")
                     self.counters.away = False
                 return True
+            finally:
+                self._inserting = False
+                self._alive()
             self.counters.retries += 1
             if await self._told_to_stop(wait_s):
                 return False

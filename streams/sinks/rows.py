@@ -11,12 +11,13 @@ from typing import Any, Final
 from schemas import topics
 from schemas.codec import codec, plain
 from schemas.requests import ERASE_HEADER
+from schemas.usage_decoder import Sampled, decode_usage, sampled
 from streams.core.facts import Position
 from streams.keys import check_key
-from streams.sinks.block import CAUSE_HEADER, ERASED, LOG, Arrived, Block, Table, columns_of, forgotten_by
-from streams.sinks.usage_rows import check_usage, usage
+from streams.sinks.block import CAUSE_HEADER, ERASED, LOG, Arrived, Block, PackedBlock, Table, columns_of, forgotten_by
+from streams.sinks.usage_rows import check_sampled, check_usage, usage
 
-__all__ = ["CAUSE_HEADER", "TOPICS", "Arrived", "Block", "arrived", "blocks"]
+__all__ = ["CAUSE_HEADER", "TOPICS", "Arrived", "Block", "PackedBlock", "arrived", "blocks", "record_of"]
 
 _DETAILS: Final = ("oom_killed", "error", "restart_count", "cpu_limit_nanocpus", "memory_limit_bytes", "started_at_ns", "finished_at_ns")
 _FACT_DEFAULTS: Final[dict[str, Any]] = {
@@ -200,14 +201,41 @@ def arrived(
         one = Arrived(position, key, None, dict(headers), timestamp_ms, None)
         forgotten_by(one)
         return one
+    if topic == topics.WORKSPACE_USAGE.name:
+        return _usage(position, key, value, headers, timestamp_ms)
     record = codec(topics.BY_NAME[topic].subject).decode(value)
     # A dead letter lies under the key of what was refused.
     if topic != topics.DEAD_LETTERS.name:
         check_key(key, about(topic, record))
-    if topic == topics.WORKSPACE_USAGE.name:
-        check_usage(record)
     # The archive is read without a registry.
     return Arrived(position, key, plain(value), dict(headers), timestamp_ms, record)
+
+
+def _usage(position: Position, key: bytes | None, value: bytes | None, headers: Iterable[tuple[str, bytes]], timestamp_ms: int) -> Arrived:
+    decoded = decode_usage(key, value)
+    if isinstance(decoded, Sampled):
+        record, told = None, decoded
+    else:
+        record, told = decoded, sampled(decoded)
+        check_usage(record)
+    check_key(key, told.whose.workspace_id)
+    check_sampled(told)
+    return Arrived(position, key, plain(value), dict(headers), timestamp_ms, record, told)
+
+
+def record_of(topic: str, key: bytes | None, value: bytes | None) -> dict[str, Any]:
+    """A record whole, samples too, for who has no use for rows; checked as `arrived` checks it. No tombstone.
+
+    Raises:
+        Undecodable: bytes that are no record of the topic.
+        InvalidMessage: a record under the key of another, or one that says nothing that can be used.
+    """
+    record = codec(topics.BY_NAME[topic].subject).decode(value)
+    check_key(key, about(topic, record))
+    if topic == topics.WORKSPACE_USAGE.name:
+        check_usage(record)
+        check_sampled(sampled(record))
+    return record
 
 
 _ROWS: Final[Mapping[str, Callable[[Sequence[Arrived]], list[Block]]]] = {

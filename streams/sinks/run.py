@@ -10,8 +10,10 @@ from aiokafka.errors import KafkaError
 
 from schemas.alive import say_alive
 from schemas.errors import Unreachable
+from schemas.metrics.telling import telling
 from schemas.settings import Settings
-from streams import migrate, retention
+from schemas.watchdog import attended, end_hung
+from streams import migrate, retention, stall
 from streams.sinks.clickhouse import ClickHouseSink, connect
 from streams.sinks.consumer import Policy, SinkConsumer
 from streams.sinks.letters import letters
@@ -43,11 +45,13 @@ class SinkPart:
         Raises:
             WstError: what keeps it from going on, in one line.
         """
+        watching = asyncio.create_task(stall.watch(self.consumer.standing, end_hung))
         try:
             await self.consumer.run()
         except KafkaError as error:
             raise Unreachable(f"Kafka at {self._settings.brokers} refuses the sink ({error})", "see its log, and WST_KAFKA_…") from error
         finally:
+            watching.cancel()
             await self._letters.close()
             await self._sink.close()
 
@@ -80,4 +84,5 @@ async def run_until_signal(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for name in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(name, part.stop)
-    await part.run()
+    async with telling(settings, "sink", part.consumer.figures), attended("the sink's loop"):
+        await part.run()

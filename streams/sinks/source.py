@@ -73,8 +73,15 @@ class Source(Protocol):
     async def commit(self, batches: Batches) -> None:
         """The rows of these records are durable."""
 
-    def lag(self) -> dict[str, int]:
-        """Records not yet fetched, by full topic name, as far as is known."""
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records not yet fetched, by partition, as far as is known."""
+
+    async def end(self) -> int:
+        """Sum of the ends of what is read, asked of the broker; 0 where nothing is read at present.
+
+        Raises:
+            KafkaError: it does not answer.
+        """
 
     @property
     def lost(self) -> int:
@@ -105,13 +112,18 @@ async def _start(consumer: AIOKafkaConsumer, settings: Settings) -> None:
         raise Unreachable(f"no Kafka broker answers at {settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
 
 
-def _lag(consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int]) -> dict[str, int]:
-    lag: dict[str, int] = {}
+def _lag(consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
+    lag: dict[TopicPartition, int] = {}
     for partition in consumer.assignment():
         end = consumer.highwater(partition)
-        behind = max(0, end - next_offsets.get(partition, 0)) if end is not None else 0
-        lag[partition.topic] = lag.get(partition.topic, 0) + behind
+        # An end that is known although nothing was fetched: it stands there already.
+        lag[partition] = max(0, end - next_offsets.get(partition, end)) if end is not None else 0
     return lag
+
+
+async def _end(consumer: AIOKafkaConsumer) -> int:
+    partitions = consumer.assignment()
+    return sum((await consumer.end_offsets(partitions)).values()) if partitions else 0
 
 
 class GroupSource:
@@ -123,6 +135,7 @@ class GroupSource:
         self._epoch = 0
         self._next: dict[TopicPartition, int] = {}
         self._renewed_at = -math.inf
+        self._rejoining = False
         self.lost = 0
 
     async def start(self) -> None:
@@ -160,6 +173,10 @@ class GroupSource:
         except KafkaError as error:
             await self._join_anew(error)
             return {}
+        if self._rejoining:
+            # From the buffer of partitions that were just taken away: they lie behind what was dropped for that, and a commit
+            # behind them, which the group still takes, would leave it out for ever. They come again from what is committed.
+            return {}
         for partition, records in fetched.items():
             self._next[partition] = records[-1].offset + 1
         return {partition: [self._raw(record) for record in records] for partition, records in fetched.items()}
@@ -196,9 +213,13 @@ class GroupSource:
         await leave(self._consumer)
         await self.start()
 
-    def lag(self) -> dict[str, int]:
-        """Records not yet fetched, by full topic name, as far as is known."""
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records not yet fetched, by partition, as far as is known."""
         return _lag(self._consumer, self._next)
+
+    async def end(self) -> int:
+        """Sum of the ends of what is read, asked of the broker."""
+        return await _end(self._consumer)
 
     async def stop(self) -> None:
         """Leaves the group."""
@@ -211,9 +232,11 @@ class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka sh
 
     async def on_partitions_revoked(self, revoked: Collection[TopicPartition]) -> None:
         self._source.lost += 1
+        self._source._rejoining = True
         self._source._next.clear()
 
     async def on_partitions_assigned(self, assigned: Collection[TopicPartition]) -> None:
+        self._source._rejoining = False
         _log.info("reads %d partitions", len(assigned))
 
 
@@ -274,9 +297,13 @@ class WireSource:
             self._journal.set_cursor(READER, partition.topic, partition.partition, behind)
             self._cursors[partition] = behind
 
-    def lag(self) -> dict[str, int]:
-        """Records on the wire not yet fetched, by full topic name."""
+    def lag(self) -> dict[TopicPartition, int]:
+        """Records on the wire not yet fetched, by partition."""
         return _lag(self._consumer, self._next)
+
+    async def end(self) -> int:
+        """Sum of the ends of what is read, asked of the broker."""
+        return await _end(self._consumer)
 
     async def stop(self) -> None:
         """Lets go of the wire and the journal."""

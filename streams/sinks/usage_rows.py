@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import sys
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
-from operator import itemgetter
+from collections.abc import Mapping, Sequence
+from itertools import chain
 from typing import Any, Final
 
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.usage_decoder import Sampled, Which, Whose
 from streams.core import samples
 from streams.core.histogram import from_bytes
 from streams.core.invalid import InvalidMessage
-from streams.sinks.block import LOG, Arrived, Block, Table, columns_of
+from streams.sinks.block import LOG, Arrived, Block, PackedBlock, Table, columns_of
+from streams.sinks.columns import Column, Numbers, Words
+from streams.sinks.lean import lean
 
-_OF_TICK: Final = itemgetter("workspace_id", "workspace_name", "engine_id", "engine_name", "tick_at_ns", "epoch", "partition", "offset")
-_OF_SAMPLE: Final = itemgetter("container_id", "container_name", "outcome")
-_SAMPLE_NAMES: Final = (
-    "workspace_id", "workspace_name", "engine_id", "engine", "tick_at", *LOG, "container_id", "container_name", "outcome", "service",
-    *("read_at" if name == "read_ns" else name for name in samples.COLUMNS),
-)  # fmt: skip
+_TIME: Final = "DateTime64(9, 'UTC')"
+_KINDS: Final = {"read_ns": _TIME}
+_NAMED: Final = {"read_ns": "read_at", "engine_name": "engine"}
+_SAMPLE_NAMES: Final = tuple(_NAMED.get(name, name) for name in (*Whose._fields, "tick_at", *LOG, *Which._fields, *samples.COLUMNS))
 _WINDOWS: Final = columns_of(
     "workspace_id", "container_id", "engine_id", "final", "sample_count", "late_count", "tick_count", "container_count", "workspace_name",
     "labels", "observed_ns", "covered_ns", "cpu_core_ns", "memory_byte_seconds", "network_rx_bytes", "network_tx_bytes",
@@ -33,41 +35,75 @@ _GRAINS: Final = {"hour": Table("usage_hourly_rows", _WINDOWS), "day": Table("us
 
 def usage(records: Sequence[Arrived]) -> list[Block]:
     """Rows of `workspace.usage`: derived samples and windows."""
-    decoded = [one.record for one in records if one.record is not None]
     windows: dict[str, list[dict[str, Any]]] = {grain: [] for grain in _GRAINS}
-    for record in decoded:
+    for record in (one.record for one in records if one.record is not None):
         for window in record["windows"]:
             sketches = {metric: from_bytes(data).to_clickhouse() for metric, data in window["histograms"].items()}
             windows[window["grain"]].append({**record, **window, "container_id": window["container_id"] or "", "sketches": sketches})
-    return _samples(decoded) + [block for grain, rows in windows.items() for block in _GRAINS[grain].block(rows)]
+    samples = _samples([one.sampled for one in records if one.sampled is not None and one.sampled.derived])
+    return samples + [block for grain, rows in windows.items() for block in _GRAINS[grain].block(rows)]
 
 
-def _samples(records: Iterable[Mapping[str, Any]]) -> list[Block]:
-    """Unpacked column by column from all packed rows at once: per row, it would cost as much as all the rest."""
-    rows = [
-        (*_OF_TICK(record), *_OF_SAMPLE(sample), sample["service"] or "", sample["derived"])
-        for record in records
-        for sample in record["samples"]
-    ]
-    if not rows:
+def _samples(ticks: Sequence[Sampled]) -> list[Block]:
+    """All samples of all ticks at once, column by column: per sample it would cost as much as all the rest."""
+    if not ticks:
         return []
-    *named, packed = zip(*rows, strict=True)
-    width = len(samples.COLUMNS)
-    size = 8 * width
-    values = array("q", b"".join(one if len(one) == size else samples.pack(*samples.unpack(one)) for one in packed))
-    if sys.byteorder == "big":
-        values.byteswap()
-    return [Block("samples_rows", _SAMPLE_NAMES, [*named, *(values[column::width] for column in range(width))])]
+    counts = np.array([len(one.derived) for one in ticks])
+    derived = list(chain.from_iterable(one.derived for one in ticks))
+    width = 8 * len(samples.COLUMNS)
+    if set(map(len, derived)) != {width}:
+        derived = [one if len(one) == width else samples.pack(*samples.unpack(one)) for one in derived]
+    values = np.frombuffer(b"".join(derived), dtype="<i8").reshape(len(derived), -1).T.copy()
+    told = dict(zip(samples.COLUMNS, values, strict=True))
+    whose, which = _texts(ticks, counts)
+    epoch, partition, offset, tick_at = np.array([one[1:5] for one in ticks], dtype="<i8").T.repeat(counts, axis=1)
+    log = Numbers("Int64", epoch), Numbers("Int32", partition.astype("<i4")), Numbers("Int64", offset)
+    columns: list[Column] = [
+        *whose,
+        Numbers(_TIME, tick_at),
+        *log,
+        *which,
+        *(Numbers(_KINDS.get(name, "Int64"), told[name]) for name in told),
+    ]
+    full: dict[str, Column] = dict(zip(_SAMPLE_NAMES, columns, strict=True))
+    differences = {name: Numbers("Int64", values) for name, values in lean(told).items()}
+    kept = full | differences | {"lean": Numbers("UInt8", np.ones(len(derived), dtype=np.uint8))}
+    return [PackedBlock("samples_rows", _SAMPLE_NAMES, columns, kept)]
 
 
-def check_usage(record: Mapping[str, Any]) -> None:
-    """Makes sure that `usage` has rows for a record.
+def _texts(ticks: Sequence[Sampled], counts: NDArray[Any]) -> tuple[list[Words], list[Words]]:
+    """What ticks, and what samples are about, by column."""
+    whose: dict[Whose, int] = {}
+    which: dict[Which, int] = {}
+    # Ticks that are about the same containers mostly share one object that says so.
+    numbers: dict[int, NDArray[np.uint32]] = {}
+    by_tick = np.array([whose.setdefault(one.whose, len(whose)) for one in ticks], dtype=np.uint32)
+    by_sample = []
+    for one in ticks:
+        found = numbers.get(id(one.which))
+        if found is None:
+            found = numbers[id(one.which)] = np.array([which.setdefault(w, len(which)) for w in one.which], dtype=np.uint32)
+        by_sample.append(found)
+    spread, joined = by_tick.repeat(counts), np.concatenate(by_sample)
+    return [Words(words, spread) for words in zip(*whose, strict=True)], [Words(words, joined) for words in zip(*which, strict=True)]
+
+
+def check_sampled(sampled: Sampled) -> None:
+    """Makes sure that `usage` has rows for a record of samples.
 
     Raises:
         InvalidMessage: it says nothing the archive can keep.
     """
-    if any(len(sample["derived"]) % 8 for sample in record["samples"]):
+    if any(size % 8 for size in set(map(len, sampled.derived))):
         raise InvalidMessage("invalid", "derived values are no whole number of 64-bit integers")
+
+
+def check_usage(record: Mapping[str, Any]) -> None:
+    """Makes sure that `usage` has rows for any other record.
+
+    Raises:
+        InvalidMessage: it says nothing the archive can keep.
+    """
     try:
         for window in record["windows"]:
             for data in window["histograms"].values():

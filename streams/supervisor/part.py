@@ -34,6 +34,7 @@ class Part:
         needs: parts that have to be ready before it starts, and with which it is started again.
         provides: variable that carries what the part says it is ready with to those that need it; empty: it says nothing.
         may_end: ending with status 0 is its normal end.
+        alive: files in the tree's folder that it touches again and again as it comes round with its work (`schemas.alive`).
     """
 
     name: str
@@ -42,6 +43,7 @@ class Part:
     needs: tuple[str, ...] = ()
     provides: str = ""
     may_end: bool = False
+    alive: tuple[str, ...] = ()
 
 
 class Child:
@@ -50,7 +52,10 @@ class Child:
     Attributes:
         ready: done with what the part says it is ready with, at once where it says nothing; cancelled when it ends before.
         ended: done with the exit status; negative: the signal that ended it.
+        hung: why it was killed for hanging; empty: it was not.
     """
+
+    hung = ""
 
     def __init__(self, part: Part, process: asyncio.subprocess.Process, log: Path, log_begin: int) -> None:
         loop = asyncio.get_running_loop()

@@ -25,6 +25,9 @@ _FOREIGN = (
     "WST_SCHEMA_REGISTRY_URL",
     "WST_CLICKHOUSE_CLUSTER",
     "WST_CLICKHOUSE_URL_FILE",
+    # Parts of a tree tell their figures to its API, which shows them all.
+    "WST_METRICS_HOST",
+    "WST_METRICS_PORT",
 )
 
 
@@ -53,20 +56,20 @@ def parts(source: Source, handlers: bool = False) -> tuple[Part, ...]:
     """
     on_broker = ("broker",)
     return (
-        Part("broker", _wst("broker"), provides="WST_BROKERS"),
+        Part("broker", _wst("broker"), provides="WST_BROKERS", alive=("alive.broker",)),
         _facts(source),
-        Part("worker state", _wst("worker", "state"), needs=on_broker),
-        Part("worker usage", _wst("worker", "usage"), needs=on_broker),
-        Part("serve", _wst("serve"), needs=on_broker, provides="WST_API"),
+        Part("worker state", _wst("worker", "state"), needs=on_broker, alive=("alive.state",)),
+        Part("worker usage", _wst("worker", "usage"), needs=on_broker, alive=("alive.usage",)),
+        Part("serve", _wst("serve"), needs=on_broker, provides="WST_API", alive=("alive.sink", "alive.api")),
         # They read the journal: whatever hangs there, the wire does not wait for it.
-        *((Part("handlers", _wst("handle")),) if handlers else ()),
+        *((Part("handlers", _wst("handle"), alive=("alive.handlers",)),) if handlers else ()),
     )
 
 
 def _facts(source: Source) -> Part:
     if not source.play:
         # It writes to the journal, and needs no broker: nothing is missed while one starts again.
-        return Part(PRODUCER, _wst("producer"))
+        return Part(PRODUCER, _wst("producer"), alive=("alive.producer",))
     file = (str(source.recording),) if source.recording else ()
     # What is played goes into the journal: it needs no broker, and must not begin anew with one.
     return Part("play", _wst("play", *file, "--speed", f"{source.speed:g}"), may_end=True)

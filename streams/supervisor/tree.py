@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from schemas.errors import WstError
+from streams.supervisor.hanging import LOOK_S, LOOKS, Hanging
 from streams.supervisor.part import Child, Part, describe_end, shorten
 
 #: A part that ends so soon after its first start with status 2 or 3 has told why it cannot run.
@@ -59,9 +60,19 @@ class Tree:
         env: environment of every part.
         folder: `logs/` and `parts.json` are written there.
         say: takes one line for people, about what died and was started again.
+        looks, look_s: how long a part may hang before it is killed (`hanging`).
     """
 
-    def __init__(self, parts: Sequence[Part], env: Mapping[str, str], folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        parts: Sequence[Part],
+        env: Mapping[str, str],
+        folder: Path,
+        say: Callable[[str], None],
+        looks: int = LOOKS,
+        look_s: float = LOOK_S,
+    ) -> None:
+        self._looks, self._look_s = looks, look_s
         self._parts = parts
         self._env = dict(env)
         self.folder = folder
@@ -105,8 +116,13 @@ class Tree:
         deaths = 0
         while True:
             needed = await self._needs(part)
+            hanging = Hanging((self.folder / file for file in part.alive), self._looks)
             child = await self._start(part, needed)
-            await self._wait_for_end(child, needed)
+            watching = asyncio.create_task(self._kill_when_hung(child, hanging))
+            try:
+                await self._wait_for_end(child, needed)
+            finally:
+                watching.cancel()
             if not child.ended.done():
                 # What it needs is gone, and its address with it.
                 await child.stop(_STOP_NEEDED_S)
@@ -130,12 +146,16 @@ class Tree:
         return seen.restarts == 0 and not was_ready and not any(other.ended.done() for other in needed.values())
 
     async def _restart_after(self, part: Part, child: Child, status: int, delay_s: float) -> None:
-        end = describe_end(status) + (f" ({why})" if (why := child.why()) else "")
+        end = child.hung or describe_end(status) + (f" ({why})" if (why := child.why()) else "")
         self._say(f"{part.name} {end}: starting it again" + (f" in {delay_s:g} s" if delay_s >= 1 else ""))
         self.seen[part.name].restarts += 1
         self.seen[part.name].last_end = end
         await self._note(part, "restarting")
         await asyncio.sleep(delay_s)
+
+    async def _kill_when_hung(self, child: Child, hanging: Hanging) -> None:
+        child.hung = await hanging.until_hung(self._look_s)
+        child.kill()
 
     async def _needs(self, part: Part) -> dict[str, Child]:
         for name in part.needs:

@@ -6,10 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.platform.browser import chromium
-from tests.platform.process import CACHE, ROOT
+from tests.platform.process import CACHE, PATIENCE_S, ROOT
+
+#: A busy machine is slow, and no fault of the page: what is waited for may take as long as a page's own steps.
+_PATIENCE_MS = 1_000 * PATIENCE_S
+expect.set_options(timeout=_PATIENCE_MS)
 
 
 @pytest.fixture(scope="module")  # no longer: Playwright's loop runs in this thread, where later tests want loops of their own
@@ -26,7 +30,7 @@ def page(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     faults: list[str] = []
     page.on("pageerror", lambda error: faults.append(str(error)))
-    page.set_default_timeout(20_000)
+    page.set_default_timeout(_PATIENCE_MS)
     yield page
     context.close()
     assert faults == []

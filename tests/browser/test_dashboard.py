@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from streams.api.guard import Guard
 from streams.api.routes_dashboard import files
@@ -124,6 +124,73 @@ def test_a_thousand_workspaces_are_a_few_dozen_rows_of_the_page(page: Page) -> N
         last = next(state for state in fleet(1_000) if state["workspace_name"] == "maps-995")
         api.call(partial(put_state, api.live, last | {"reason": "news", "seq": 9}))
         expect(page.locator(".rows .row:visible .why")).to_have_text("news")
+
+
+def test_alerts_stand_at_their_workspace_as_they_are_raised_and_resolved_and_can_be_filtered_by(page: Page) -> None:
+    billing = next(state for state in FLEET if state["workspace_name"] == "billing")["workspace_id"]
+
+    def alert(seq: int, kind: str, rule: str) -> dict[str, Any]:
+        since = {"since_ns": time.time_ns() - 10**9, "dedup_key": rule}
+        told = {"rule": rule, "metric": "cpu_percent", "value": 97.0, "threshold": 80.0, **since}
+        return whole_event(seq, workspace_id=billing, kind=kind, message=f"{rule} of billing", alert=told)
+
+    with shown(page, FLEET, events=(alert(1, "alert_raised", "memory"),)) as api:
+        mark = row(page, "billing").locator(".alarm")
+        expect(mark).to_have_text("! 1")
+        expect(mark).to_have_attribute("aria-label", "1 alert: memory")
+        api.call(partial(api.live.recent.add, alert(2, "alert_raised", MARKUP)))
+        expect(mark).to_have_text("! 2")
+        expect(page.locator("#alert-count")).to_have_text("2")
+        page.get_by_role("button", name="Alerts").click()
+        expect(page.locator(".totals")).to_contain_text("1 of 60")
+        expect(row(page, "billing")).to_be_visible()
+        api.call(partial(api.live.recent.add, alert(3, "alert_resolved", MARKUP)))
+        expect(mark).to_have_text("! 1")
+        api.call(partial(api.live.recent.add, alert(4, "alert_resolved", "memory")))
+        expect(page.locator(".totals")).to_contain_text("0 of 60")
+        expect(page.locator("#alert-count")).to_be_hidden()
+
+
+def test_reasons_of_an_archive_that_is_behind_are_asked_for_until_it_has_caught_up(page: Page) -> None:
+    billing = next(state for state in FLEET if state["workspace_name"] == "billing")
+    now = {name: billing[name] for name in ("status", "condition", "reason")} | {"name": "billing", "logs": []}
+    fact = {"time": "2026-01-31T12:00:00.000Z", "said": "laptop said: billing-web-1 start", "topic": "t", "partition": 0, "offset": 1}
+    answers = [
+        {"status": 404, "json": {"title": "no such workspace", "status": 404, "detail": "nothing was known"}},
+        {"json": now | {"status": "inactive", "reason": "created", "causes": [{"of": "status", "container": None, "facts": []}]}},
+        {"json": now | {"causes": [{"of": "status", "container": None, "facts": [fact]}]}},
+    ]
+    asked: list[str] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(**answers[min(len(asked), len(answers)) - 1])  # type: ignore[arg-type]  # of several kinds
+
+    page.route(re.compile("/why$"), answer)
+    with shown(page, FLEET, path=f"/#/w/{billing['workspace_id']}"):
+        expect(page.locator(".cause .chain")).to_contain_text("billing-web-1 start")
+        page.wait_for_timeout(1_500)
+        assert len(asked) == len(answers), "what is known is not asked for again"
+
+
+def test_the_first_rows_are_there_before_the_list_and_the_rest_of_what_is_asked(page: Page) -> None:
+    """What is painted first waits for one question only: the others may take as long as they like."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile(r"/api/v1/(workspaces$|events|alerts)"), hold)
+    many = fleet(300)
+    with shown(page, many):
+        expect(page.locator(".rows .row:visible .word").first).to_have_text("Failing")
+        failing = {state["workspace_name"] for state in many if state["status"] != "archived" and state["condition"] == "failing"}
+        assert set(page.locator(".rows .row.failing .link").all_text_contents()) <= failing
+        expect(page.locator(".totals")).to_have_text("Loading …")
+        for route in held:
+            route.continue_()
+        page.unroute_all()
+        expect(page.locator(".totals")).to_contain_text("300 workspaces")
 
 
 def test_a_phone_shows_the_same(page: Page, pictures: Path) -> None:

@@ -9,11 +9,15 @@ from typing import Any
 
 import pytest
 
+from schemas.codec import codec
 from schemas.errors import Refused, SettingError, Unreachable
+from schemas.requests import interval_record
 from schemas.settings import Settings
 from streams import ResourceMonitor, Tracker
-from tests.client.waiting import until
+from streams.api.desk import Desk
+from tests.client.waiting import until, until_known
 from tests.face.api_parts import Served, put_state, put_usage, served, whole_event, whole_state, whole_usage
+from tests.face.folding import FoldingLog
 from tests.sinks.records import sample
 
 Change = tuple[str, Any, Any]
@@ -87,6 +91,70 @@ async def test_a_sync_that_finds_nothing_is_no_change_a_new_and_a_forgotten_work
             await until(lambda: len(heard) == 2)
             assert heard[1][2] is None
             await until(lambda: tracker.stats().last_sync == "2023-11-14T22:13:20.000Z")
+
+
+async def test_commands_go_with_who_and_why_their_answer_is_known_at_once_and_a_refusal_says_why() -> None:
+    def with_desk(api: Served) -> None:
+        object.__setattr__(api.site, "desk", Desk(FoldingLog(api.live), api.live, "wst."))
+
+    with served(prepare=with_desk) as api:
+        async with Tracker(settings(api)) as tracker:
+            made = await tracker.register("lab-7@laptop", "Lab 7", why="soon", by="ada")
+            assert made is not None
+            assert (made["status"], made["reason"]) == ("inactive", "registered by ada: soon")
+            assert tracker.get_workspace_state("Lab 7") == made
+            renamed = await tracker.rename("Lab 7", "Lab 8")
+            assert (renamed or {})["name"] == "Lab 8"
+            assert ((await tracker.archive("Lab 8", why="over")) or {})["status"] == "archived"
+            with pytest.raises(Refused, match="it is archived already"):
+                await tracker.archive("Lab 8")
+            assert ((await tracker.unarchive("lab-7@laptop")) or {})["status"] == "inactive"
+            assert ((await tracker.mute("Lab 8", 3600)) or {})["muted_until"]
+            assert ((await tracker.unmute("Lab 8")) or {})["muted_until"] is None
+            with pytest.raises(SettingError, match="no time to mute for"):
+                await tracker.mute("Lab 8", 0)
+            await tracker.forget("Lab 8", erase=True)
+            assert tracker.get_workspace_state("lab-7@laptop") is None
+            with pytest.raises(Refused, match="there is no workspace 'Lab 8'"):
+                await tracker.unarchive("Lab 8")
+            with pytest.raises(SettingError, match="is no workspace id"):
+                await tracker.register("Lab 9")
+
+
+async def test_of_two_trackers_that_contradict_each_other_at_once_one_is_obeyed_and_the_other_told_why() -> None:
+    def with_desk(api: Served) -> None:
+        object.__setattr__(api.site, "desk", Desk(FoldingLog(api.live), api.live, "wst."))
+
+    with served(prepare=with_desk) as api:
+        async with Tracker(settings(api)) as here, Tracker(settings(api)) as there:
+            for number in range(10):
+                name = f"lab-{number}"
+                await here.register(name)
+                await until_known(there, name)
+                said = await asyncio.gather(here.archive(name), there.forget(name), here.archive(name), return_exceptions=True)
+                archived = [one for one in (said[0], said[2]) if not isinstance(one, BaseException)]
+                refused = [str(one) for one in said if isinstance(one, Refused)]
+                assert len(refused) == sum(isinstance(one, BaseException) for one in said)
+                assert len(archived) <= 1
+                assert all("archived already" in why or "there is no" in why for why in refused), refused
+                assert said[1] is None, "forgotten, archived or not"
+
+
+async def test_statistics_are_those_in_force_and_of_the_last_listing_also_where_it_found_nothing_new() -> None:
+    with served(whole_state("shop@laptop", last_sync_ns=1_700_000_000 * 10**9)) as api:
+        listing = {
+            "snapshot_id": "s", "engine_id": "E1", "engine_name": "laptop", "generation": 0, "listed_at_ns": 1, "part": 0, "parts": 1,
+            "recorded_at_ns": 1_700_000_060 * 10**9, "sync_interval_ms": 7_000, "containers": [],
+        }  # fmt: skip
+        own = codec("snapshot")
+        api.call(lambda: api.live.engines.apply_snapshot(own.decode(own.encode(listing))))
+        async with Tracker(settings(api)) as tracker:
+            stats = tracker.stats()
+            assert (stats.last_sync, stats.sync_interval_seconds) == ("2023-11-14T22:14:20.000Z", 7.0)
+            # Set by somebody else, from wherever.
+            record = interval_record("wst.", "*", "sync", 15)
+            api.call(lambda: api.live.engines.apply_control(codec("control").decode(record.value)))
+            await until(lambda: tracker.stats().sync_interval_seconds == 15)
 
 
 async def test_an_api_out_of_reach_and_an_interval_that_is_none_are_said_in_one_line() -> None:

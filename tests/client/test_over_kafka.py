@@ -12,13 +12,19 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from schemas import topics
 from schemas.codec import codec
 from schemas.errors import Refused, Unreachable
-from schemas.publish import make_record
+from schemas.publish import Record, make_record
 from schemas.settings import Settings
 from schemas.topics import Topic
 from streams import ResourceMonitor, Tracker
+from streams.agents import StateAgent, Writer
 from streams.cli.topic_admin import TopicAdmin
-from tests.client.waiting import until
+from streams.core.facts import Position
+from streams.dead_letters import DeadLetters
+from streams.lane import Input
+from streams.topology import workspaces_table
+from tests.client.waiting import until, until_forgotten, until_known
 from tests.platform.kafka import KafkaBroker
+from tests.platform.process import PATIENCE_S
 from tests.sinks.records import event, position, sample, state, usage
 
 
@@ -76,7 +82,7 @@ async def test_states_changes_metrics_and_requests_go_through_the_log(kafka: Kaf
         seen = asyncio.ensure_future(anext(watching))
         used = usage(samples=[sample(read_ns=read_ns, memory_used_bytes=77)], tick_at_ns=read_ns)
         await put(given, topics.WORKSPACE_USAGE, "shop@laptop", used, "samples")
-        assert (await asyncio.wait_for(seen, 20))["memory_usage"] == 77
+        assert (await asyncio.wait_for(seen, PATIENCE_S))["memory_usage"] == 77
 
         await put(given, topics.WORKSPACE_STATE, "shop@laptop", state("shop@laptop", position(2), status="inactive", seq=2), "state")
         await until(lambda: heard)
@@ -101,3 +107,61 @@ async def test_states_changes_metrics_and_requests_go_through_the_log(kafka: Kaf
         assert (stats.workspaces, stats.sync_interval_seconds, stats.registered_callbacks, stats.failures) == (1, 15, 1, 0)
         await until(lambda: tracker.stats().lag_records == 0)
         await watching.aclose()  # type: ignore[attr-defined]
+
+
+async def fold(given: Settings, stop: asyncio.Event) -> None:
+    """The state agent over the topic, as a worker runs it, without anything to survive a death."""
+    consumer = AIOKafkaConsumer(
+        topics.DOCKER_EVENTS.full(given.topic_prefix), bootstrap_servers=given.brokers, auto_offset_reset="earliest"
+    )
+    producer = AIOKafkaProducer(bootstrap_servers=given.brokers)
+    sent: list[Record] = []
+    refused = DeadLetters("state", given.topic_prefix, sent.append)
+    agent = StateAgent(workspaces_table(), Writer(given.topic_prefix, sent.append, refused), refused)
+    await consumer.start()
+    await producer.start()
+    try:
+        for partition in range(given.partitions):
+            agent.begin(partition)
+        while not stop.is_set():
+            for records in (await consumer.getmany(timeout_ms=50)).values():
+                for one in records:
+                    at = Position(1, one.partition, one.offset)
+                    agent.fold(Input(one.topic, at, one.key, one.value, one.headers, one.timestamp))
+                agent.finish()
+                for record in sent:
+                    await producer.send(record.topic, record.value, key=record.key, headers=list(record.headers))
+                sent.clear()
+    finally:
+        await consumer.stop()
+        await producer.stop()
+
+
+@pytest.mark.kafka
+async def test_commands_from_two_places_at_once_are_decided_by_the_log_and_each_is_told(kafka: KafkaBroker, unique: str) -> None:
+    given = Settings(brokers=kafka.bootstrap, topic_prefix=f"{unique}.", partitions=2)
+    async with TopicAdmin(given) as admin:
+        await admin.apply(await admin.plan())
+    stop = asyncio.Event()
+    folding = asyncio.create_task(fold(given, stop))
+    async with Tracker(given) as here, Tracker(given) as there:
+        for number in range(5):
+            name = f"lab-{number}@laptop"
+            made = await here.register(name, f"Lab {number}", why="soon", by="ada")
+            assert (made or {})["reason"] == "registered by ada: soon"
+            await until_known(there, name)
+            said = await asyncio.gather(here.archive(name, by="ada"), there.archive(name, by="bob"), return_exceptions=True)
+            won = [one for one in said if not isinstance(one, BaseException)]
+            lost = [one for one in said if isinstance(one, BaseException)]
+            assert ([one["status"] for one in won if one], [str(one) for one in lost]) == (
+                ["archived"],
+                [f"archive {name}: it is archived already"],
+            )
+            assert all(isinstance(one, Refused) for one in lost)
+            said = await asyncio.gather(here.forget(name), there.unarchive(name), return_exceptions=True)
+            assert said[0] is None
+            assert not isinstance(said[1], BaseException) or isinstance(said[1], Refused)
+            await until_forgotten(here, name)
+            await until_forgotten(there, name)
+        stop.set()
+        await folding

@@ -16,8 +16,8 @@ from tests.platform.engine import DockerEngine
 
 @pytest.fixture(scope="session")
 def stack() -> dict[str, Any]:
-    """The Compose file as Compose reads it, with all defaults."""
-    answer: dict[str, Any] = json.loads(compose("config", "--format", "json").stdout)
+    """The Compose file as Compose reads it, with all defaults and all profiles."""
+    answer: dict[str, Any] = json.loads(compose("--profile", "*", "config", "--format", "json").stdout)
     return answer
 
 

@@ -122,20 +122,20 @@ def follow_a_workspace(engine: DockerEngine, stack: Stack) -> None:
 
     began = time.monotonic()
     engine.run("shop-web", "sleep", "100000", options=("--label", "workspace.id=shop", "--network", "none"))
-    wait_until(lambda: shop().get("status") == "active" and shop()["running"] == 1, "the workspace is active", 30)
-    wait_until(lambda: shop()["metrics"]["memory_usage"] is not None, "its memory is known", 60)
+    wait_until(lambda: shop().get("status") == "active" and shop()["running"] == 1, "the workspace is active")
+    wait_until(lambda: shop()["metrics"]["memory_usage"] is not None, "its memory is known")
     said("a workspace started and was sampled", began)
 
     began = time.monotonic()
     stack.do("up", "--detach", "--wait", "--scale", "worker-state=3", "--scale", "worker-usage=2")
     engine.run("shop-job", "sh", "-c", "exit 3", options=("--label", "workspace.id=shop", "--network", "none"))
-    wait_until(lambda: shop()["condition"] == "failing", "the crash is known", 30)
+    wait_until(lambda: shop()["condition"] == "failing", "the crash is known")
     said("scaled to three and two workers; a crash was seen", began)
 
     began = time.monotonic()
     stack.do("up", "--detach", "--wait", "--scale", "worker-state=1", "--scale", "worker-usage=1")
     engine.docker("stop", "--time", "0", "shop-web")
-    wait_until(lambda: shop()["status"] == "inactive", "the workspace is inactive", 30)
+    wait_until(lambda: shop()["status"] == "inactive", "the workspace is inactive")
     said("scaled back; a stop was seen", began)
 
     events = stack.events("shop")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import stat
@@ -9,6 +10,7 @@ import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -20,6 +22,8 @@ pytestmark = pytest.mark.compose
 
 Stack = dict[str, Any]
 JOBS = {"topics", "migrate"}
+#: What the profile `grafana` adds.
+LOOKERS = {"prometheus", "grafana"}
 
 
 def services(stack: Stack) -> dict[str, Any]:
@@ -38,13 +42,19 @@ def test_compose_accepts_the_file() -> None:
 def test_all_parts_of_the_system_are_there(stack: Stack) -> None:
     parts = {"producer", "worker-state", "worker-usage", "sink", "api"} | JOBS
     assert set(ours(stack)) == parts
-    assert set(services(stack)) == parts | {"kafka", "clickhouse", "socket-proxy"}
+    assert set(services(stack)) == parts | {"kafka", "clickhouse", "socket-proxy"} | LOOKERS
 
 
-def test_every_port_is_on_loopback_and_only_the_api_has_one(stack: Stack) -> None:
+def test_prometheus_and_grafana_run_only_where_their_profile_is_asked_for(stack: Stack) -> None:
+    plain = json.loads(compose("config", "--format", "json").stdout)
+    assert set(services(stack)) - set(services(plain)) == LOOKERS
+    assert {name for name, service in services(stack).items() if service.get("profiles") == ["grafana"]} == LOOKERS
+
+
+def test_every_port_is_on_loopback_and_only_what_people_open_has_one(stack: Stack) -> None:
     ports = {name: service["ports"] for name, service in services(stack).items() if service.get("ports")}
-    assert list(ports) == ["api"]
-    assert [port["host_ip"] for port in ports["api"]] == ["127.0.0.1"]
+    assert set(ports) == {"api", "grafana"}
+    assert {port["host_ip"] for service in ports.values() for port in service} == {"127.0.0.1"}
     assert all(service.get("network_mode") is None for service in services(stack).values())
 
 
@@ -91,6 +101,8 @@ def test_parts_start_after_what_they_need(stack: Stack) -> None:
         "worker-usage": {"topics": done},
         "sink": {"topics": done, "migrate": done},
         "api": {"topics": done, "migrate": done},
+        "prometheus": {},
+        "grafana": {},
     }
 
 
@@ -149,7 +161,13 @@ def test_volumes_hold_what_must_outlive_a_container(stack: Stack) -> None:
         for volume in service.get("volumes", [])
         if volume["type"] == "volume"
     }
-    assert kept == {"kafka-data": "/var/lib/kafka/data", "clickhouse-data": "/var/lib/clickhouse", "producer-data": "/data"}
+    assert kept == {
+        "kafka-data": "/var/lib/kafka/data",
+        "clickhouse-data": "/var/lib/clickhouse",
+        "producer-data": "/data",
+        "prometheus-data": "/prometheus",
+        "grafana-data": "/var/lib/grafana",
+    }
 
 
 def test_files_that_are_mounted_exist(stack: Stack) -> None:
@@ -160,11 +178,16 @@ def test_files_that_are_mounted_exist(stack: Stack) -> None:
                 assert volume["read_only"] is True, volume["source"]
 
 
-def test_secrets_are_made_once_unguessable_and_for_nobody_elses_eyes(tmp_path: Path) -> None:
-    deploy = tmp_path / "deploy"
-    deploy.mkdir()
-    script = deploy / "make-secrets.sh"
+def _copied_script(folder: Path) -> Path:
+    script = folder / "deploy" / "make-secrets.sh"
+    script.parent.mkdir()
     script.write_text((ROOT / "deploy" / "make-secrets.sh").read_text())
+    return script
+
+
+def test_secrets_are_made_once_unguessable_and_for_nobody_elses_eyes(tmp_path: Path) -> None:
+    script = _copied_script(tmp_path)
+    deploy = script.parent
 
     def make() -> dict[str, str]:
         subprocess.run(["sh", str(script)], check=True, capture_output=True, cwd=os.sep)
@@ -172,14 +195,34 @@ def test_secrets_are_made_once_unguessable_and_for_nobody_elses_eyes(tmp_path: P
 
     first = make()
     assert make() == first
-    assert set(first) == {"api_token", "api_read_token", "clickhouse_url", "clickhouse_users.xml"}
-    assert first["api_token"] != first["api_read_token"]
-    assert min(len(first[name]) for name in ("api_token", "api_read_token")) == 48
-    password = first["clickhouse_url"].split(":")[2].split("@")[0]
-    assert len(password) == 48
-    assert password not in first["clickhouse_users.xml"]
+    hashed = {
+        "clickhouse_users.xml": first["clickhouse_url"].split(":")[2].split("@")[0],
+        "clickhouse_reader.xml": first["clickhouse_reader"],
+    }
+    plain = {name: first[name] for name in ("api_token", "api_read_token", "grafana_password")} | {
+        f"of {name}": it for name, it in hashed.items()
+    }
+    assert set(first) == {*hashed, "api_token", "api_read_token", "grafana_password", "clickhouse_url", "clickhouse_reader"}
+    assert {len(secret) for secret in plain.values()} == {48}
+    assert len(set(plain.values())) == len(plain)
+    for name, password in hashed.items():
+        found = ElementTree.fromstring(first[name]).find("users//password_sha256_hex")  # noqa: S314  our own script wrote it
+        assert found is not None
+        assert found.text == hashlib.sha256(password.encode()).hexdigest()
     assert stat.S_IMODE((deploy / "secrets").stat().st_mode) == 0o700
     (deploy / "secrets" / "api_token").unlink()
     again = make()
     assert again["api_token"] != first["api_token"]
     assert {**again, "api_token": ""} == {**first, "api_token": ""}
+
+
+def test_a_reader_may_read_only_and_change_no_setting_but_how_long_it_may_take(tmp_path: Path) -> None:
+    """ClickHouse's users are not to be had here: this is what its documentation asks of such a user."""
+    subprocess.run(["sh", str(_copied_script(tmp_path))], check=True, capture_output=True)
+    users = ElementTree.parse(tmp_path / "deploy" / "secrets" / "clickhouse_reader.xml")  # noqa: S314  our own script wrote it
+    assert [one.text for one in users.iterfind("users/wst_reader/grants/query")] == ["GRANT SELECT ON wst.*"]
+    assert users.findtext("users/wst_reader/profile") == "wst_reader"
+    assert users.findtext("profiles/wst_reader/readonly") == "1"
+    constraints = users.find("profiles/wst_reader/constraints")
+    assert constraints is not None
+    assert [one.tag for one in constraints] == ["max_execution_time"]

@@ -12,7 +12,7 @@ from tests.compose.tools import OUR_IMAGE
 from tests.platform.engine import DockerEngine
 from tests.platform.process import ROOT
 
-pytestmark = [pytest.mark.image, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.image]
 
 #: As docker-compose.yml runs it.
 LOCKED = ("--rm", "--network", "none", "--read-only", "--cap-drop", "ALL", "--security-opt", "no-new-privileges")

@@ -18,9 +18,9 @@ from confluent_kafka.admin import AclBinding, AclOperation, AclPermissionType, R
 
 from tests.e2e.parts import Part, clean_environment, wst
 from tests.platform.kafka import KafkaBroker
-from tests.platform.process import ROOT, free_port, wait_until
+from tests.platform.process import PATIENCE_S, ROOT, free_port, wait_until
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.kafka]
 
 PASSWORD = "made-up-for-this-test"
 JAAS = "org.apache.kafka.common.security.plain.PlainLoginModule required"
@@ -103,7 +103,7 @@ def grant(secured: Secured, rights: list[tuple[ResourceType, list[AclOperation]]
     ]
     admin = secured.broker.admin()
     for done in admin.create_acls(bindings).values():
-        done.result(timeout=10)
+        done.result(timeout=PATIENCE_S)
 
 
 def test_the_documented_rights_let_every_part_work_over_tls(secured: Secured) -> None:
@@ -126,7 +126,7 @@ def test_the_documented_rights_let_every_part_work_over_tls(secured: Secured) ->
                 for answer in answers
             )
 
-        wait_until(stable, "both workers have joined their groups", 60)
+        wait_until(stable, "both workers have joined their groups")
 
 
 def test_without_rights_or_with_a_wrong_password_one_line_says_so(secured: Secured, tmp_path: Path) -> None:
@@ -138,7 +138,7 @@ def test_without_rights_or_with_a_wrong_password_one_line_says_so(secured: Secur
             env=clean_environment(settings),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
             check=False,
         )
         assert part.returncode in (1, 3), part.stderr

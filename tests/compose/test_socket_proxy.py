@@ -12,7 +12,7 @@ import pytest
 
 from tests.compose.proxy import CLIENT_TIMEOUT_S, SocketProxy
 from tests.platform.engine import IMAGE, DockerEngine
-from tests.platform.process import wait_until
+from tests.platform.process import PATIENCE_S, wait_until
 
 pytestmark = pytest.mark.proxy
 
@@ -55,7 +55,7 @@ REFUSED = (
 
 def status(proxy: SocketProxy, path: str, method: str = "GET", headers: dict[str, str] | None = None) -> int:
     """The answer's status; the path is sent as it stands."""
-    connection = HTTPConnection("127.0.0.1", proxy.port, timeout=20)
+    connection = HTTPConnection("127.0.0.1", proxy.port, timeout=PATIENCE_S)
     try:
         connection.putrequest(method, path, skip_accept_encoding=True)
         for name, value in (headers or {}).items():
@@ -69,7 +69,7 @@ def status(proxy: SocketProxy, path: str, method: str = "GET", headers: dict[str
 def docker_through(proxy: SocketProxy, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The docker command line against the proxy."""
     call = ["docker", "--host", proxy.url, *arguments]
-    return subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(call, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
 
 
 def test_docker_ps_and_inspect_work_through_the_proxy(engine: DockerEngine, socket_proxy: SocketProxy) -> None:
@@ -132,7 +132,7 @@ def test_a_second_request_hidden_in_the_first_is_judged_by_itself(engine: Docker
         head + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         head + b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
     ):
-        with socket.create_connection(("127.0.0.1", socket_proxy.port), timeout=10) as raw:
+        with socket.create_connection(("127.0.0.1", socket_proxy.port), timeout=PATIENCE_S) as raw:
             raw.sendall(first + hidden)
             raw.shutdown(socket.SHUT_WR)
             answer = b""
@@ -144,7 +144,7 @@ def test_a_second_request_hidden_in_the_first_is_judged_by_itself(engine: Docker
 
 
 def test_an_event_comes_at_once_also_after_a_long_silence(engine: DockerEngine, socket_proxy: SocketProxy) -> None:
-    with socket.create_connection(("127.0.0.1", socket_proxy.port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", socket_proxy.port), timeout=PATIENCE_S) as raw:
         raw.sendall(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b" 200 OK" in raw.recv(65_536)
         raw.settimeout(CLIENT_TIMEOUT_S + 1)
@@ -160,11 +160,11 @@ def test_an_event_comes_at_once_also_after_a_long_silence(engine: DockerEngine, 
 def test_an_event_stream_that_nobody_reads_any_more_leaves_the_engine(engine: DockerEngine, socket_proxy: SocketProxy) -> None:
     before = socket_proxy.connections_to(engine.socket_path)
     for _ in range(3):
-        connection = HTTPConnection("127.0.0.1", socket_proxy.port, timeout=10)
+        connection = HTTPConnection("127.0.0.1", socket_proxy.port, timeout=PATIENCE_S)
         connection.request("GET", "/events")
         connection.getresponse()
         connection.close()
-    wait_until(lambda: socket_proxy.connections_to(engine.socket_path) <= before, "the engine's event streams end", 5)
+    wait_until(lambda: socket_proxy.connections_to(engine.socket_path) <= before, "the engine's event streams end")
 
 
 def test_an_engine_that_is_away_is_an_error_of_the_proxy(private_engine: DockerEngine) -> None:

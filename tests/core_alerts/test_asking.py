@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 
 from schemas import topics
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from tests.face.api_parts import Served, served, whole_state
 from tests.face.test_cli import wst
 from tests.sinks.archives import Real, embedded_url, open_archive

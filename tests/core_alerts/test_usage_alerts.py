@@ -12,13 +12,14 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.publish import Record
 from schemas.settings import Settings
-from streams.agents import UsageAgent, Writer
+from streams.agents import Writer
 from streams.core.facts import Position
 from streams.core.usage_bytes import from_bytes, to_bytes
 from streams.dead_letters import DeadLetters
 from streams.lane import Input
 from streams.rules import threshold_rules
 from streams.topology import usage_table
+from streams.usage_agent import UsageAgent
 from streams.usage_telling import UsageTelling, update_policy
 from tests.core_usage.ticks import STEADY, counters, tick
 
@@ -71,6 +72,7 @@ class Worker:
             self.folded += 1
             value = codec("stats_tick").encode(one)
             self.agent.fold(Input("wst.docker.stats", Position(3, 0, self.folded), b"shop@laptop", value, (), one["tick_at_ns"] // 10**6))
+            self.agent.finish()
 
     @property
     def told(self) -> list[str]:

@@ -142,6 +142,7 @@ def test_a_crash_loop_is_one_error_and_ends_when_it_runs_on() -> None:
     assert problems == ["error unexpected_exit", "recovery unexpected_exit"] * 2 + ["error crash_loop"]
     workspace.add(event("start", 20), event("exec_start", 600))
     assert workspace.record["condition"] == "failing"
+    assert workspace.record["reason"] == "web is in a crash loop, up again after 4 unexpected exits in a row"
     workspace.add(event("exec_start", 620))
     assert workspace.record["condition"] == "ok"
     assert workspace.changes[-2].detail == Recovery("crash_loop", "ran on for 10 min", at(620), 610_000)
@@ -460,6 +461,17 @@ def test_what_a_container_did_on_its_engine_before_does_not_bring_it_back_when_f
 
 def _service(name: str, *events: str) -> Folded:
     return folded(*(event(action, second, name) for second, action in enumerate(events)))
+
+
+def test_the_reason_of_an_active_workspace_names_what_runs_now() -> None:
+    workspace = _service("web", "create", "start")
+    for second, action in enumerate(("create", "start"), 2):
+        workspace.add(event(action, second, "db"))
+    assert workspace.record["reason"] == "web runs"
+    for second, action in enumerate(("kill", "die", "stop"), 10):
+        workspace.add(event(action, second, "web"))
+    assert workspace.record["status"] == "active"
+    assert workspace.record["reason"].endswith("db runs")
 
 
 def test_degraded_while_only_some_of_the_long_running_containers_run() -> None:

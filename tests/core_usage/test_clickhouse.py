@@ -17,6 +17,7 @@ from streams.core.usage import publish_owed
 from streams.core.windows import METRICS
 from tests.core_usage.logs import made_log
 from tests.core_usage.ticks import HOUR_S, NOON_S, Log, Record, container_windows, outcomes, windows
+from tests.platform.process import PATIENCE_S
 
 pytest.importorskip("chdb", reason="the ClickHouse engine in process: pip install 'workspace-status[embedded]'")
 
@@ -45,7 +46,7 @@ def rows(records: list[Record]) -> list[Record]:
 def asked(query: str) -> list[Record]:
     """Rows of a query."""
     query += " SETTINGS output_format_json_quote_64bit_integers = 0"
-    done = subprocess.run([sys.executable, "-c", QUERY], input=query, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", QUERY], input=query, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -13,18 +13,19 @@ from schemas import compile as compiler
 from schemas import compiled
 
 
-def digest(how: str) -> tuple[str, str]:
+def digest(of: str, how: str) -> tuple[str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.core_usage.digest"],
+        [sys.executable, "-m", f"tests.{of}.digest"],
         cwd=compiled.ROOT, env={**os.environ, "WST_COMPILED": how}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     found, file = done.stdout.split()
     return found, file
 
 
-def test_the_same_logs_give_the_same_bytes_as_python_and_as_what_is_there() -> None:
-    plain, by_python = digest("off")
-    present, by = digest("")
+@pytest.mark.parametrize("of", ["core_usage", "core_state"])
+def test_the_same_logs_give_the_same_bytes_as_python_and_as_what_is_there(of: str) -> None:
+    plain, by_python = digest(of, "off")
+    present, by = digest(of, "")
     assert present == plain
     assert by_python.endswith(".py")
     assert by.endswith(compiled.SUFFIX if compiled.folder().is_dir() else ".py")

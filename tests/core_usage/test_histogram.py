@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.core.histogram import ACCURACY, Histogram, from_bytes, size_of
+from tests.platform.process import PATIENCE_S
 
 MOST = (1 << 63) - 1
 QUERY = "import sys, chdb; sys.stdout.write(str(chdb.query(sys.stdin.read(), 'JSONCompactEachRow')))"
@@ -74,7 +75,7 @@ def test_bytes_that_are_no_histogram_are_refused(data: bytes) -> None:
 
 
 def asked(query: str) -> list[list[object]]:
-    done = subprocess.run([sys.executable, "-c", QUERY], input=query, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", QUERY], input=query, capture_output=True, text=True, check=True, timeout=PATIENCE_S)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
-from tests.e2e.witness import container_chains, event_keys, status_chains
+from tests.e2e.witness import STATE_AFTER, container_chains, event_keys, status_chains
 
 Json = dict[str, Any]
 
@@ -59,7 +60,8 @@ def events_against_witness(events: list[Json], heard: list[Json], workspace_of: 
     found = numbering_faults(events)
     containers: dict[str, list[str]] = defaultdict(list)
     statuses: dict[str, list[str]] = defaultdict(list)
-    for event in sorted(events, key=lambda event: int(event["seq"])):
+    told = sorted(events, key=lambda event: int(event["seq"]))
+    for event in told:
         data = event["data"]
         if event["type"] == "container_update":
             chain = containers[data["container_id"]]
@@ -71,10 +73,28 @@ def events_against_witness(events: list[Json], heard: list[Json], workspace_of: 
     for container, chain in expected.items():
         if containers.get(container) != chain:
             found.append(f"container {container[:12]}: wst says {containers.get(container)}, the engine {chain}")
+            found += _told_of(container, told) + _heard_of(container, heard)
     for workspace, chain in status_chains(heard, workspace_of).items():
         if statuses.get(workspace) != chain:
             found.append(f"workspace {workspace}: wst says {statuses.get(workspace)}, the engine {chain}")
     return found
+
+
+def _told_of(container: str, told: Iterable[Json]) -> list[str]:
+    """What wst told of a container, with its time and what it was told from."""
+    updates = [event for event in told if event["type"] == "container_update" and event["data"]["container_id"] == container]
+    return [
+        f"  told {event['timestamp']} {event['data']['new_state']}{' found by a listing' if event.get('correction') else ''}"
+        f" (number {event['seq']}, cause {event['cause']})"
+        for event in updates
+    ]
+
+
+def _heard_of(container: str, heard: Iterable[Json]) -> list[str]:
+    """What the witness heard of a container that changes its state."""
+    of_it = [event for event in heard if event["Actor"]["ID"] == container and event["Action"] in STATE_AFTER]
+    times = [datetime.fromtimestamp(int(event["timeNano"]) / 1e9, UTC) for event in of_it]
+    return [f"  heard {at.isoformat(timespec='milliseconds')} {event['Action']}" for at, event in zip(times, of_it, strict=True)]
 
 
 def numbering_faults(events: list[Json]) -> list[str]:

@@ -9,7 +9,9 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tests.platform.process import ServerProcess
+import httpx
+
+from tests.platform.process import PATIENCE_S, ServerProcess
 
 
 def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -18,7 +20,7 @@ def clean_environment(settings: Mapping[str, str]) -> dict[str, str]:
     return ours | dict(settings)
 
 
-def wst(*arguments: str, settings: Mapping[str, str], timeout_s: float = 60.0, check: bool = True) -> str:
+def wst(*arguments: str, settings: Mapping[str, str], timeout_s: float = PATIENCE_S, check: bool = True) -> str:
     """Runs one command of wst to its end and returns what it printed."""
     done = subprocess.run(
         [sys.executable, "-m", "schemas.wst", *arguments],
@@ -62,3 +64,11 @@ class Part(ServerProcess):
 
     def _is_ready(self) -> bool:
         return self.ready in self.log_path.read_text(errors="replace")
+
+
+def answers(url: str) -> bool:
+    """Whether an API may be asked there."""
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False

@@ -21,7 +21,7 @@ from tests.platform.engine import DockerEngine
 from tests.platform.kafka import KafkaBroker
 from tests.platform.process import free_port, wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.kafka, pytest.mark.clickhouse_http, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine, pytest.mark.kafka, pytest.mark.clickhouse_http]
 
 PARTS = {
     "producer": ("producer",),
@@ -77,9 +77,9 @@ def test_a_walk_over_a_real_engine_ends_in_exactly_what_happened_though_parts_ar
     engine: DockerEngine, settings: dict[str, str], parts: dict[str, Part]
 ) -> None:
     engine.run("first", "sleep", "1000", options=("--label", "com.docker.compose.project=first"))
-    wait_until(lambda: "first" in wst("status", settings=settings, check=False), "the producer watches the engine", 60)
+    wait_until(lambda: "first" in wst("status", settings=settings, check=False), "the producer watches the engine")
     engine.docker("rm", "--force", "first")
-    wait_until(lambda: json.loads(wst("status", "--json", settings=settings))[0]["total"] == 0, "the first container is gone", 30)
+    wait_until(lambda: json.loads(wst("status", "--json", settings=settings))[0]["total"] == 0, "the first container is gone")
     witness = Witness(engine)
     walk = Walk(engine, seed=7)
     walk.begin()
@@ -110,7 +110,7 @@ def test_a_walk_over_a_real_engine_ends_in_exactly_what_happened_though_parts_ar
         return not differences
 
     try:
-        wait_until(states_are_equal, "wst status equals docker inspect", 60)
+        wait_until(states_are_equal, "wst status equals docker inspect")
     except TimeoutError:
         pytest.fail("\n".join(differences))
 
@@ -124,6 +124,6 @@ def test_a_walk_over_a_real_engine_ends_in_exactly_what_happened_though_parts_ar
         return not differences
 
     try:
-        wait_until(history_is_equal, "events and archive equal what was heard", 60)
+        wait_until(history_is_equal, "events and archive equal what was heard")
     except TimeoutError:
         pytest.fail("\n".join(differences))

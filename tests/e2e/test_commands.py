@@ -12,7 +12,7 @@ from tests.e2e.test_tree import settings  # noqa: F401  # the same tree
 from tests.platform.engine import DockerEngine
 from tests.platform.process import wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine]
 
 SHOP = "shop@laptop"
 
@@ -30,7 +30,7 @@ def wait_for(environment: dict[str, str], what: str, **wanted: Any) -> None:
         state = of(SHOP, environment)
         return state is not None and all(state[name] == value for name, value in wanted.items())
 
-    wait_until(so, what, 60)
+    wait_until(so, what)
 
 
 def test_archived_started_again_and_forgotten_as_asked_and_the_same_after_a_restart(
@@ -71,7 +71,7 @@ def test_archived_started_again_and_forgotten_as_asked_and_the_same_after_a_rest
         assert json.loads(wst("query", count, "--format", "json", settings=environment)) != [{"n": 0}]
         erased = wst("forget", "Web shop", "--erase", "--yes", settings=environment)
         assert erased == "shop@laptop is forgotten, its rows in the archive are being deleted\n"
-        wait_until(lambda: json.loads(wst("query", count, "--format", "json", settings=environment)) == [{"n": 0}], "it is erased", 30)
+        wait_until(lambda: json.loads(wst("query", count, "--format", "json", settings=environment)) == [{"n": 0}], "it is erased")
         up.restart()
-        wait_until(lambda: "no workspaces yet" in wst("status", settings=environment, check=False), "forgotten after a restart", 60)
+        wait_until(lambda: "no workspaces yet" in wst("status", settings=environment, check=False), "forgotten after a restart")
         assert json.loads(wst("engines", "--json", settings=environment))[0]["sync_interval_seconds"] == 2

@@ -13,9 +13,9 @@ import pytest
 
 from tests.e2e.parts import Part, clean_environment, json_lines, wst
 from tests.platform.engine import DockerEngine
-from tests.platform.process import free_port, wait_until
+from tests.platform.process import PATIENCE_S, free_port, wait_until
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(200)]
+pytestmark = [pytest.mark.engine]
 
 SECRET = "hunter2-correct-horse"
 
@@ -64,7 +64,7 @@ def test_a_secret_is_in_no_topic_row_log_page_or_recording(engine: DockerEngine,
         )
         engine.docker("exec", "keeper", "sh", "-c", f"echo {SECRET}")
         engine.docker("exec", "--env", f"P={SECRET}", "keeper", "true")
-        wait_until(lambda: "vault" in wst("status", settings=settings, check=False), "the workspace is tracked", 60)
+        wait_until(lambda: "vault" in wst("status", settings=settings, check=False), "the workspace is tracked")
         # Once more, now that the engine is surely watched: a tree that starts slowly has not heard the first.
         engine.docker("exec", "keeper", "sh", "-c", f"echo {SECRET}")
         wait_until(
@@ -75,9 +75,9 @@ def test_a_secret_is_in_no_topic_row_log_page_or_recording(engine: DockerEngine,
             30,
         )
         counted = ("query", "SELECT count() AS n FROM docker_events WHERE action = 'exec_create'", "--json")
-        wait_until(lambda: int(json.loads(wst(*counted, settings=settings))[0]["n"]) > 0, "the archive has the exec", 60)
+        wait_until(lambda: int(json.loads(wst(*counted, settings=settings))[0]["n"]) > 0, "the archive has the exec")
         said += [
-            recorder.communicate(timeout=60)[0],
+            recorder.communicate(timeout=PATIENCE_S)[0],
             wst("status", "--json", settings=settings),
             wst("events", "--json", settings=settings),
         ]

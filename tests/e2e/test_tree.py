@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from tests.e2e.parts import Part, clean_environment, json_lines, wst
 from tests.e2e.walk import Walk
 from tests.e2e.witness import Witness
 from tests.platform.engine import DockerEngine
-from tests.platform.process import free_port, wait_until
+from tests.platform.process import PATIENCE_S, free_port, wait_until
+from tests.schemas.test_json import check
 
-pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.engine]
 
 
 @pytest.fixture
@@ -41,7 +43,7 @@ def tree(settings: dict[str, str], *arguments: str) -> Part:
     return Part(("up", "--port", settings["WST_API_PORT"], *arguments), settings)
 
 
-def wait_for_same_states(engine: DockerEngine, settings: dict[str, str], timeout_s: float = 60) -> None:
+def wait_for_same_states(engine: DockerEngine, settings: dict[str, str], timeout_s: float = PATIENCE_S) -> None:
     differences: list[str] = []
 
     def same() -> bool:
@@ -59,17 +61,28 @@ def wait_for_same_states(engine: DockerEngine, settings: dict[str, str], timeout
         pytest.fail("\n".join(differences))
 
 
-def processes_of(data: str) -> list[int]:
-    """Every process that has the data directory in its environment or command line."""
+def processes_of(data: str, part: str = "") -> list[int]:
+    """Every process that has the data directory in its environment or command line; of one part only, such as `worker state`."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:
-            said = (entry / "environ").read_bytes() + (entry / "cmdline").read_bytes()
+            command = (entry / "cmdline").read_bytes()
+            said = (entry / "environ").read_bytes() + command
         except OSError:
             continue
-        if data.encode() in said and b"schemas.wst" in (entry / "cmdline").read_bytes():
+        if data.encode() in said and b"schemas.wst" in command and part.replace(" ", "\0").encode() in command.removesuffix(b"\0"):
             found.append(int(entry.name))
     return found
+
+
+def runs(data: str, part: str) -> bool:
+    """Whether a part of a tree runs."""
+    return bool(processes_of(data, part))
+
+
+def says(part: Part, word: str, begin: int) -> bool:
+    """Whether the log has a word behind so many bytes."""
+    return word.encode() in part.log_path.read_bytes()[begin:]
 
 
 def test_killed_whole_in_the_middle_of_activity_and_started_again_nothing_is_missing_and_nothing_twice(
@@ -84,7 +97,8 @@ def test_killed_whole_in_the_middle_of_activity_and_started_again_nothing_is_mis
             for _ in range(8):
                 walk.step()
             for pid in processes_of(settings["WST_DATA_DIR"]):  # all at once, as a power switch would
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # a part may have followed the one before it already
+                    os.kill(pid, signal.SIGKILL)
             up.kill()
             for _ in range(round_number * 2):  # what the engine still has afterwards is not lost either
                 walk.step()
@@ -102,9 +116,21 @@ def test_killed_whole_in_the_middle_of_activity_and_started_again_nothing_is_mis
             return not differences
 
         try:
-            wait_until(history_is_equal, "events equal what was heard", 40)
+            wait_until(history_is_equal, "events equal what was heard")
         except TimeoutError:
             pytest.fail("\n".join(differences))
+        fits_its_schema(settings)
+
+
+def fits_its_schema(settings: dict[str, str]) -> None:
+    """What a real engine and all parts come to is as schemas/json says."""
+    for state in json.loads(wst("status", "--json", settings=settings)):
+        check("state", state)
+    types = set()
+    for event in json_lines(wst("events", "--json", "--since", "1h", settings=settings)):
+        check("event", event)
+        types.add(event["type"])
+    assert types >= {"status_changed", "container_update", "sync_start", "sync_complete"}
 
 
 def test_a_duration_ends_by_itself_with_0_and_leaves_no_process(engine: DockerEngine, settings: dict[str, str]) -> None:
@@ -115,7 +141,7 @@ def test_a_duration_ends_by_itself_with_0_and_leaves_no_process(engine: DockerEn
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=PATIENCE_S,
         check=False,
     )
     assert done.returncode == 0, done.stderr + done.stdout
@@ -123,27 +149,24 @@ def test_a_duration_ends_by_itself_with_0_and_leaves_no_process(engine: DockerEn
     assert processes_of(settings["WST_DATA_DIR"]) == []
 
 
-def test_an_interrupt_ends_the_tree_cleanly_within_five_seconds(engine: DockerEngine, settings: dict[str, str]) -> None:
+def test_an_interrupt_ends_the_tree_cleanly(engine: DockerEngine, settings: dict[str, str]) -> None:
     with tree(settings) as up:
         wait_for_same_states(engine, settings)
-        began = time.monotonic()
         up.signal(signal.SIGINT)
-        wait_until(lambda: not up.is_running, "the tree ends", 10)
-        assert time.monotonic() - began < 5
-        wait_until(lambda: processes_of(settings["WST_DATA_DIR"]) == [], "no process remains", 1)
+        wait_until(lambda: not up.is_running, "the tree ends")
+        assert "did not end" not in up.log_path.read_text()
+        wait_until(lambda: processes_of(settings["WST_DATA_DIR"]) == [], "no process remains")
 
 
-@pytest.mark.parametrize("victim", ["broker", "producer", "worker state", "worker usage", "serve"])
-def test_a_part_that_dies_is_restarted_and_said_so(engine: DockerEngine, settings: dict[str, str], victim: str) -> None:
-    engine.run("one", "sleep", "1000", options=("--label", "com.docker.compose.project=first"))
+def test_a_part_that_dies_is_restarted_and_said_so(engine: DockerEngine, settings: dict[str, str]) -> None:
     with tree(settings) as up:
         wait_for_same_states(engine, settings)
-        pid = next(
-            pid
-            for pid in processes_of(settings["WST_DATA_DIR"])
-            if victim.replace(" ", "\0").encode() in Path(f"/proc/{pid}/cmdline").read_bytes().removesuffix(b"\0")
-        )
-        os.kill(pid, signal.SIGKILL)
-        engine.run("two", "sleep", "1000", options=("--label", "com.docker.compose.project=second"))
-        wait_for_same_states(engine, settings)
-        assert victim.split(maxsplit=1)[0] in up.log_path.read_text()
+        for number, victim in enumerate(("broker", "producer", "worker state", "worker usage", "serve")):
+            # What the death before took with it may be on its way back.
+            wait_until(partial(runs, settings["WST_DATA_DIR"], victim), f"{victim} runs")
+            begin = up.log_path.stat().st_size
+            for pid in processes_of(settings["WST_DATA_DIR"], victim):
+                os.kill(pid, signal.SIGKILL)
+            engine.run(f"after-{number}", "sleep", "1000", options=("--label", f"com.docker.compose.project=project-{number}"))
+            wait_for_same_states(engine, settings)
+            wait_until(partial(says, up, victim.split()[0], begin), f"the tree says that {victim} was started again")

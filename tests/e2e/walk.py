@@ -20,14 +20,17 @@ class Walk:
     Args:
         engine: where.
         seed: the same seed does the same.
-        workspaces: number of Compose-like projects, three services each, one of them with a health check.
+        workspaces: number of Compose-like projects, three services each.
+        probed: in how many of them the database has a health check, once a second.
     """
 
-    def __init__(self, engine: DockerEngine, seed: int, workspaces: int = 4) -> None:
+    def __init__(self, engine: DockerEngine, seed: int, workspaces: int = 4, probed: int = 4) -> None:
         self.engine = engine
+        self._api = engine.api()
         self.random = random.Random(seed)
         self.project = f"walk{seed}"
         self.slots = [(f"{self.project}-{number}", service) for number in range(workspaces) for service in ("web", "db", "job")]
+        self._with_probe = self.slots[1 : 3 * probed : 3]
         self.workspace_of: dict[str, str] = {}
         self.probed: set[str] = set()
         self.names: dict[tuple[str, str], str] = {}
@@ -55,21 +58,22 @@ class Walk:
         if state is None:
             return [self._create_only, self._create_and_start]
         if state == "running":
-            return [self._stop, self._kill, self._restart, self._pause, self._crash, self._oom, self._exec, self._remove_by_force]
+            quick = [self._stop, self._kill, self._restart, self._pause, self._exec, self._rename, self._update]
+            return [*quick, self._crash, self._oom, self._remove_by_force]
         if state == "paused":
             return [self._unpause]
-        return [self._start, self._start, self._remove]
+        return [self._start, self._start, self._rename, self._remove]
 
     def _state(self, slot: tuple[str, str]) -> str | None:
         if slot not in self.names:
             return None
-        return self.engine.docker("inspect", "--format", "{{.State.Status}}", self.names[slot])
+        return str(self._api.inspect_container(self.names[slot])["State"]["Status"])
 
     def _create(self, slot: tuple[str, str], *, start: bool, command: tuple[str, ...] = SLEEPER, options: tuple[str, ...] = ()) -> None:
         project, service = slot
         labels = ("--label", f"com.docker.compose.project={project}", "--label", f"com.docker.compose.service={service}")
-        name = f"{project}-{service}-{self.random.randrange(16**6):06x}"
-        probe = ("--health-cmd", "true", "--health-interval", "1s") if service == "db" else ()
+        name = self._new_name(slot)
+        probe = ("--health-cmd", "true", "--health-interval", "1s") if slot in self._with_probe else ()
         container = self.engine.docker("create", "--name", name, *labels, *probe, *options, IMAGE, *command)
         self.workspace_of[container] = project
         if probe:
@@ -77,6 +81,9 @@ class Walk:
         self.names[slot] = container
         if start:
             self.engine.docker("start", container)
+
+    def _new_name(self, slot: tuple[str, str]) -> str:
+        return f"{'-'.join(slot)}-{self.random.randrange(16**6):06x}"
 
     def _create_only(self, slot: tuple[str, str]) -> None:
         self._create(slot, start=False)
@@ -101,6 +108,12 @@ class Walk:
 
     def _unpause(self, slot: tuple[str, str]) -> None:
         self.engine.docker("unpause", self.names[slot], check=False)
+
+    def _rename(self, slot: tuple[str, str]) -> None:
+        self.engine.docker("rename", self.names[slot], self._new_name(slot), check=False)
+
+    def _update(self, slot: tuple[str, str]) -> None:
+        self.engine.docker("update", "--cpu-shares", str(self.random.randrange(2, 2048)), self.names[slot], check=False)
 
     def _exec(self, slot: tuple[str, str]) -> None:
         self.engine.docker("exec", self.names[slot], "true", check=False)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
+import time
 from collections import defaultdict
 from typing import Any
 
 from tests.platform.engine import DockerEngine
 
-_STATE_AFTER = {
+#: What an action makes of a container; others leave its state.
+STATE_AFTER = {
     "create": "created",
     "start": "running",
     "die": "exited",
@@ -22,6 +24,7 @@ _STATE_AFTER = {
     "unpause": "running",
     "destroy": "removed",
 }
+_EVERY_CONTAINER_EVENT = ("--filter", "type=container", "--format", "{{json .}}")
 
 
 class Witness:
@@ -31,7 +34,8 @@ class Witness:
         # Into a file: the engine drops the events of a listener whose pipe is full.
         self._heard = tempfile.TemporaryFile("w+")  # noqa: SIM115  # open as long as the process that writes it
         self._process = subprocess.Popen(
-            ["docker", "--host", engine.url, "events", "--filter", "type=container", "--format", "{{json .}}"],
+            # Since now: the client may need seconds to be connected, and the engine keeps what it missed.
+            ["docker", "--host", engine.url, "events", "--since", f"{time.time():.9f}", *_EVERY_CONTAINER_EVENT],
             stdout=self._heard,
             stdin=subprocess.DEVNULL,
         )
@@ -49,7 +53,7 @@ def container_chains(events: list[dict[str, Any]]) -> dict[str, list[str]]:
     """The states each container went through, by id; a state that did not change stands once."""
     chains: dict[str, list[str]] = defaultdict(list)
     for event in events:
-        state = _STATE_AFTER.get(event["Action"])
+        state = STATE_AFTER.get(event["Action"])
         chain = chains[event["Actor"]["ID"]]
         if state and (not chain or chain[-1] != state):
             chain.append(state)
@@ -62,7 +66,7 @@ def status_chains(events: list[dict[str, Any]], workspace_of: dict[str, str]) ->
     chains: dict[str, list[str]] = defaultdict(list)
     for event in events:
         container = event["Actor"]["ID"]
-        state = _STATE_AFTER.get(event["Action"])
+        state = STATE_AFTER.get(event["Action"])
         if state is None:
             continue
         workspace = workspace_of[container]

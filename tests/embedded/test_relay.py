@@ -164,3 +164,19 @@ def test_only_what_all_readers_have_and_what_is_old_is_pruned(journal: Journal) 
     assert [entry.record.timestamp_ms for entry in writer.read(0, 100) if entry.record.topic == "b"] == [7, 8, 9]
     assert pruner.prune("control", now_ms=1_000_000) == 2
     assert [entry.record.timestamp_ms for entry in writer.read(0, 100) if entry.record.topic == "control"] == [2]
+
+
+def test_of_a_compacted_topic_the_last_word_on_each_key_stays_however_old(journal: Journal) -> None:
+    writer = other_process(journal)
+    writer.append([record("b", 1, timestamp_ms=number) for number in range(10)])
+    partition = writer.read(0, 1)[0].partition
+    relay = Relay(journal, READERS, lambda entry: None)
+    pruner = Pruner(journal, relay, {"b": 5}, {"b"})
+    run(relay)
+    writer.set_cursor("sink", "b", partition, 8)
+    run(relay)
+    assert pruner.prune("b", now_ms=1_000_000) == 6
+    writer.set_cursor("sink", "b", partition, 11)
+    run(relay)
+    assert pruner.prune("b", now_ms=1_000_000) == 3
+    assert [entry.record.timestamp_ms for entry in writer.read(0, 100) if entry.record.topic == "b"] == [9]

@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from schemas.journal import Journal
 from schemas.publish import Record
 from streams.embedded.readers import STORES
+from tests.platform.process import PATIENCE_S
 
 TOPIC = "wst.docker.events"
 PARTITIONS = 4
@@ -48,11 +49,11 @@ class BrokerProcess:
 
     def stop(self) -> int:
         self._process.send_signal(signal.SIGTERM)
-        self._process.communicate(timeout=5)
+        self._process.communicate(timeout=PATIENCE_S)
         return self._process.returncode
 
     def wait(self) -> tuple[int, str]:
-        _, said = self._process.communicate(timeout=20)
+        _, said = self._process.communicate(timeout=PATIENCE_S)
         return self._process.returncode, said
 
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
+import shlex
 import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -54,26 +57,46 @@ def run(*argv: str, folder: Path) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.fixture(params=["imitated", pytest.param("real", marks=pytest.mark.registry)])
+def registry_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    if request.param == "real":
+        yield request.getfixturevalue("schema_registry").url
+        return
+    with tiny_registry() as registry:
+        yield registry.url
+
+
 @pytest.mark.kafka
 def test_the_python_example_prints_each_event_once_in_either_framing(
-    kafka: KafkaBroker, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    kafka: KafkaBroker, registry_url: str, unique: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     forget_ids(monkeypatch)
     given = asyncio.run(topic_with_events(kafka, unique))
     shutil.copy(EXAMPLES / "python" / "consume.py", tmp_path)
-    with tiny_registry() as registry:
-        asyncio.run(publish(given.model_copy(update={"schema_registry_url": registry.url}), 3, 4))
-        arguments = ["--brokers", kafka.bootstrap, "--topic", TOPIC.full(given.topic_prefix), "--group", f"{unique}.python"]
-        more = ["--schemas", str(SCHEMAS), "--registry", registry.url, "--count", "4"]
-        lines = run(sys.executable, "-P", "consume.py", *arguments, *more, folder=tmp_path)
+    asyncio.run(publish(given.model_copy(update={"schema_registry_url": registry_url}), 3, 4))
+    arguments = ["--brokers", kafka.bootstrap, "--topic", TOPIC.full(given.topic_prefix), "--group", f"{unique}.python"]
+    more = ["--schemas", str(SCHEMAS), "--registry", registry_url, "--count", "4"]
+    lines = run(sys.executable, "-P", "consume.py", *arguments, *more, folder=tmp_path)
     events = [json.loads(line) for line in lines]
     assert [each["seq"] for each in events] == [1, 2, 3, 4]
     assert {each["message"] for each in events} == {HOSTILE}
     assert events[0]["status_changed"]["new_status"] == "active"
 
 
+@pytest.mark.kcat
+def test_kcat_shows_who_each_event_is_about_and_its_type_as_the_readme_says(kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
+    given = asyncio.run(topic_with_events(kafka, unique))
+    (told,) = re.findall(r"`(kcat [^`]* -f [^`]*)`", (EXAMPLES / "README.md").read_text())
+    here = {"127.0.0.1:9092": kafka.bootstrap, "wst.workspace.changes": TOPIC.full(given.topic_prefix)}
+    lines = run(*(here.get(word, word) for word in shlex.split(told)), "-e", "-q", folder=tmp_path)
+    assert len(lines) == 4
+    for line in lines:
+        key, headers = line.split(" ", 1)
+        said = dict(header.split("=", 1) for header in headers.split(","))
+        assert (key, said["wst-type"], said["wst-id"]) == ("shop@laptop", "x", "x")
+
+
 @pytest.mark.kafka
-@pytest.mark.timeout(300)  # Maven may have to fetch the jars
 def test_the_java_example_prints_each_event_once(kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
     given = asyncio.run(topic_with_events(kafka, unique))
     shutil.copytree(EXAMPLES / "java", tmp_path / "java", ignore=shutil.ignore_patterns("target"))

@@ -10,10 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 from schemas import topics
+from schemas.codec import codec
 from schemas.settings import Settings
 from streams.api.app import app_of
 from streams.api.guard import Guard
 from streams.api.live import Live
+from streams.api.patience import PATIENCE_S
 from streams.api.server import address_of, listen, serving
 from streams.api.site import Site
 from streams.query.archive import Archive
@@ -53,7 +55,8 @@ def whole_state(workspace_id: str, **more: Any) -> dict[str, Any]:
 
 def whole_usage(**more: Any) -> dict[str, Any]:
     """A usage record with every field."""
-    return arrive(topics.WORKSPACE_USAGE, usage(**more), position(1)).record or {}
+    own = codec(topics.WORKSPACE_USAGE.subject)
+    return own.decode(own.encode(usage(**more)))
 
 
 def put_state(live: Live, record: dict[str, Any] | None, workspace_id: str | None = None) -> None:
@@ -96,6 +99,7 @@ def served(
     health: Mapping[str, Any] = MappingProxyType({"parts": []}),
     prepare: Callable[[Served], None] | None = None,
     archive: Callable[[], Archive] | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> Iterator[Served]:
     """Serves on a loopback port, in a thread of its own, until the context ends."""
     listening = listen("127.0.0.1", 0)
@@ -113,7 +117,7 @@ def served(
         if prepare is not None:
             prepare(found[0])
         app = app_of(site)
-        async with serving(app, listening, live.recent.close):
+        async with serving(app, listening, live.recent.close, patience_s):
             started.set()
             await stop.wait()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
 import pytest
 from fastapi.routing import APIRoute
 from hypothesis import given
@@ -17,11 +18,12 @@ from hypothesis import strategies as st
 
 from schemas import topics
 from schemas.errors import Unreachable
+from schemas.loopback import is_loopback
 from schemas.settings import Settings
 from streams.api.app import make_app
-from streams.api.document import EXAMPLES
+from streams.api.examples import EXAMPLES
 from streams.api.following import heard_after
-from streams.api.guard import Guard, guard_of, is_loopback
+from streams.api.guard import Guard, guard_of
 from streams.api.live import Live
 from streams.api.places import Place
 from streams.api.recent import Heard, RecentEvents
@@ -31,6 +33,7 @@ from streams.query.archive import Archive
 from streams.query.memory import MemoryArchive
 from streams.query.present import state_json
 from tests.face.api_parts import LOCAL, make_archive, make_live, put_state, put_usage, whole_event, whole_state, whole_usage
+from tests.platform.process import PATIENCE_S
 from tests.sinks.records import HOSTILE, T0_NS, arrive, event, rows_of, sample
 
 SHOP, BLOG = (
@@ -159,7 +162,7 @@ async def test_live_events_wait_for_news_and_carry_on_where_they_left_off() -> N
         assert not asked.done()
         live.recent.add(whole_event(1))
         live.recent.add(whole_event(1))
-        heard = (await asyncio.wait_for(asked, 2)).json()
+        heard = (await asyncio.wait_for(asked, PATIENCE_S)).json()
         assert [each["seq"] for each in heard["events"]] == [1]
         live.recent.add(whole_event(2))
         more = (await api.get("/api/v1/events/live", params={"after": heard["next"]})).json()
@@ -237,7 +240,9 @@ async def test_errors_of_ours_are_problems_without_their_inside() -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://api") as api:
         assert "inside" not in problem_of(await api.get("/api/v1/events"), 500)["detail"]
         problem_of(await api.get("/api/v1/nothing"), 404)
-        problem_of(await api.post("/api/v1/workspaces"), 405)
+        wrong = await api.post("/api/v1/workspaces")
+        assert problem_of(wrong, 405)["detail"] == "POST is not for this path: GET"
+        assert wrong.headers["allow"] == "GET"
 
 
 async def test_the_openapi_document_names_every_path_and_no_script_comes_from_elsewhere() -> None:
@@ -258,9 +263,22 @@ async def test_the_document_has_examples_and_says_that_every_route_may_answer_wi
         for operation in operations.values():
             assert operation["summary"]
             assert "application/problem+json" in operation["responses"]["default"]["content"], path
+    for name in ("State", "Event", "State.container", "Event.alert", "Problem"):
+        assert document["components"]["schemas"][name]["type"] == "object"
+    with_schema = {path for path, operations in document["paths"].items() if "schema" in good_of(next(iter(operations.values())))}
+    assert with_schema >= {"/api/v1/workspaces", "/api/v1/workspaces/{workspace}", "/api/v1/events", "/api/v1/as-of"}
+    for path in with_schema:
+        for operation in document["paths"][path].values():
+            one = good_of(operation)
+            jsonschema.validate(one["example"], one["schema"] | {"components": document["components"]})
     shown = document["paths"]["/api/v1/workspaces"]["get"]["responses"]["200"]["content"]["application/json"]["example"][0]
     assert set(shown) == set(state_json(SHOP))
     assert set(shown["metrics"]) == set(state_json(SHOP)["metrics"])
+
+
+def good_of(operation: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = operation["responses"].get("200", {}).get("content", {}).get("application/json", {})
+    return found
 
 
 async def test_an_answer_that_is_known_already_is_not_sent_again() -> None:
@@ -301,6 +319,25 @@ async def test_workspaces_come_in_pages_and_can_be_chosen_in_every_way() -> None
         problem_of(await api.get("/api/v1/workspaces", params={"cursor": "é"}), 400)
 
 
+async def test_what_needs_someone_comes_first_where_that_is_asked_for_and_its_pages_join() -> None:
+    looks = (
+        ("a", "archived", "failing", False), ("b", "inactive", "ok", False), ("c", "active", "ok", False), ("d", "active", "unknown", True),
+        ("e", "active", "degraded", False), ("f", "inactive", "failing", False), ("g", "active", "ok", False),
+    )  # fmt: skip
+    many = [whole_state(f"{name}@x", workspace_name=name, status=s, condition=c, stale=old) for name, s, c, old in looks]
+    async with client(make_live(*many)) as api:
+        found: list[str] = []
+        path = "/api/v1/workspaces?order=need&limit=2"
+        while path:
+            page = await api.get(path)
+            found += [state["name"] for state in page.json()]
+            path = page.links["next"]["url"] if page.links else ""
+        assert found == ["f", "e", "d", "c", "g", "b", "a"]
+        other = (await api.get("/api/v1/workspaces?limit=2")).links["next"]["url"]
+        assert "another order" in problem_of(await api.get(other + "&order=need"), 400)["detail"]
+        assert "order" in problem_of(await api.get("/api/v1/workspaces", params={"order": "beauty"}), 422)["detail"]
+
+
 async def test_the_fleet_as_a_whole_its_engines_and_containers_are_told() -> None:
     live = make_live(SHOP, BLOG)
     put_usage(live, whole_usage(samples=[sample(memory_used_bytes=1 << 20, pids=3)]))
@@ -337,6 +374,8 @@ async def test_every_answer_tells_browsers_what_not_to_do_and_what_is_too_large_
 
 LOOPBACK = Guard(frozenset({"127.0.0.1", "localhost", "::1"}), None, None)
 TOKENS = Guard(None, "all", "read")
+#: What a browser says of a page that leads here from elsewhere.
+NAVIGATION = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
 
 
 @pytest.mark.parametrize(
@@ -352,6 +391,14 @@ TOKENS = Guard(None, "all", "read")
         (LOOPBACK, "POST", "/api/v1/x", {"host": "localhost:8321", "origin": "null"}, 403),
         (LOOPBACK, "POST", "/api/v1/x", {"host": "localhost:8321", "origin": "http://localhost:8321"}, None),
         (LOOPBACK, "POST", "/api/v1/x", {"host": "localhost:8321"}, None),
+        (LOOPBACK, "GET", "/api/v1/query", {"host": "localhost:8321", "origin": "http://evil.example"}, 403),
+        (LOOPBACK, "GET", "/api/v1/query", {"host": "localhost:8321", "origin": "http://localhost:8321"}, None),
+        (LOOPBACK, "GET", "/api/v1/query", {"host": "localhost:8321", "sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"}, 403),
+        (LOOPBACK, "GET", "/metrics", {"host": "localhost:8321", "sec-fetch-site": "same-site", "sec-fetch-mode": "cors"}, 403),
+        (LOOPBACK, "GET", "/", {"host": "localhost:8321", **NAVIGATION, "sec-fetch-dest": "iframe"}, 403),
+        (LOOPBACK, "GET", "/", {"host": "localhost:8321", **NAVIGATION, "sec-fetch-dest": "document"}, None),
+        (LOOPBACK, "GET", "/api/v1/x", {"host": "localhost:8321", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, None),
+        (LOOPBACK, "GET", "/api/v1/x", {"host": "localhost:8321", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, None),
         (TOKENS, "GET", "/api/v1/workspaces", {"host": "server"}, 401),
         (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "Bearer wrong"}, 401),
         (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "Bearer read"}, None),

@@ -24,6 +24,7 @@ from schemas.wst import run
 from streams.cli.config import UNKNOWN
 from streams.cli.times import parse_time
 from tests.face.api_parts import Served, served, whole_event, whole_state
+from tests.platform.process import PATIENCE_S
 from tests.sinks.records import HOSTILE, T0_NS, event
 
 SHOP = whole_state("shop@laptop")
@@ -63,7 +64,7 @@ def wst_process(*arguments: str, **settings: str) -> Done:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
     return Done(done.returncode, done.stdout, done.stderr)
@@ -239,7 +240,7 @@ def test_ctrl_c_ends_what_goes_on_without_a_traceback(api: Served, command: tupl
     assert watching.stdout is not None
     assert watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
-    _, complaint = watching.communicate(timeout=20)
+    _, complaint = watching.communicate(timeout=PATIENCE_S)
     assert (watching.returncode, complaint.strip()) == (130, "")
 
 

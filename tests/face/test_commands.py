@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -25,8 +26,9 @@ from streams.api.live import Live
 from streams.api.site import Site
 from streams.cli.commands import forget
 from streams.query.memory import MemoryArchive
+from tests.client.waiting import until
 from tests.core_state.makers import event
-from tests.face.api_parts import LOCAL, Served, make_live, served
+from tests.face.api_parts import LOCAL, Served, make_live, served, whole_event
 from tests.face.folding import FoldingLog
 from tests.face.test_cli import wst
 from tests.sinks.records import HOSTILE
@@ -173,6 +175,37 @@ async def test_an_interval_is_a_control_record_of_its_own_key() -> None:
         written = [record for record in log.records if record.topic == WORKSPACE_CONTROL.full("wst.")]
         assert [record.key for record in written] == [b"*:interval:sync", b"*:interval:collect", b"E1:interval:sync"]
         assert (await asking.get("/api/v1/engines")).json()[0]["name"] == "laptop"
+
+
+async def test_a_sync_that_an_engine_fails_is_refused_at_once_with_its_reason_and_the_others_are_told() -> None:
+    async with api() as (asking, log, live):
+        for engine_id, name in (("E1", "laptop"), ("E2", "desk")):
+            live.engines.apply_control(
+                codec("control").decode(control_record("wst.", engine_id, "producer", _alive(name), time.time_ns()).value)
+            )
+
+        async def answer(request_id: str, **outcome: str) -> None:
+            """As the reconcile agent does, once the request is in the log."""
+            await until(lambda: any(record.topic == WORKSPACE_CONTROL.full("wst.") for record in log.records))
+            log.records.clear()
+            for engine_id, error in outcome.items():
+                sync = {"sync_id": "s", "engine": engine_id, "request_id": request_id}
+                context = {"request_id": request_id}
+                failed = {"error": error, "code": "refused", "retry_count": 3, "occurred_at_ns": 1, "context": context}
+                more: dict[str, Any] = (
+                    {"kind": "error", "error": failed, "message": error} if error else {"kind": "sync_complete", "sync": sync}
+                )
+                live.answers.take_event(whole_event(1, workspace_id=None, stream="engine", engine_id=engine_id, **more))
+            live.pulse.beat()
+
+        told = asyncio.create_task(answer("r1", E1="laptop does not answer: refused", E2=""))
+        said = (await asking.post("/api/v1/sync", json={"request_id": "r1"})).json()
+        assert ([sync["engine"] for sync in said["syncs"]], said["failed"]) == (["E2"], ["laptop does not answer: refused"])
+        await told
+        told = asyncio.create_task(answer("r2", E1="laptop does not answer: refused"))
+        refused = await asking.post("/api/v1/sync", json={"request_id": "r2", "engine": "laptop"})
+        assert (refused.status_code, refused.json()["detail"]) == (409, "sync: laptop does not answer: refused")
+        await told
 
 
 def _alive(name: str) -> dict[str, Any]:

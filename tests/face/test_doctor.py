@@ -21,7 +21,6 @@ from streams.cli.engine_probe import NoAnswer, probe
 from tests.face.api_parts import served, whole_state
 from tests.face.test_cli import wst
 from tests.platform.engine import DockerEngine
-from tests.platform.kafka import KafkaBroker
 
 NOW_NS = 1_700_000_000 * 10**9
 
@@ -107,11 +106,10 @@ def test_a_small_volume_is_enough_for_one_part_and_too_little_for_a_tree(
     assert levels(list(checks.data_dir(tmp_path, holds_all=True))) == ["fault"]
 
 
-def test_health_tells_of_parts_that_died_of_lag_and_of_an_archive_that_is_away() -> None:
+def test_health_tells_of_parts_that_died_and_of_an_archive_that_is_away() -> None:
     health = {
         "status": "ok",
         "workspaces": 3,
-        "lag": {"wst.workspace.state": 20_000},
         "parts": [
             {"name": "broker", "state": "up", "restarts": 0, "last_end": ""},
             {"name": "worker state", "state": "restarting", "restarts": 2, "last_end": "killed by SIGKILL"},
@@ -123,7 +121,6 @@ def test_health_tells_of_parts_that_died_of_lag_and_of_an_archive_that_is_away()
         ("ok", "api"),
         ("ok", "part"),
         ("warning", "part"),
-        ("warning", "lag"),
         ("fault", "clickhouse"),
     ]
     assert "started again 2 times (killed by SIGKILL)" in found[2].what
@@ -205,13 +202,3 @@ def test_a_misspelt_setting_is_a_fault_with_what_was_meant(tmp_path: Path) -> No
     (finding,) = [finding for finding in json.loads(done.stdout) if finding["part"] == "settings"]
     assert (finding["level"], finding["what"]) == ("fault", "WST_COLECT_INTERVAL is no setting of wst")
     assert finding["fix"] == "is WST_COLLECT_INTERVAL meant?"
-
-
-@pytest.mark.kafka
-def test_a_cluster_without_topics_and_archive_is_told_what_to_run(kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
-    told = {"WST_BROKERS": kafka.bootstrap, "WST_TOPIC_PREFIX": f"{unique}.", "WST_CLICKHOUSE_URL": "http://127.0.0.1:1"}
-    found = json.loads(wst("doctor", "--json", WST_API="http://127.0.0.1:1", HOME=str(tmp_path), **told).stdout)
-    by_part = {finding["part"]: finding for finding in found}
-    assert by_part["topics"]["fix"] == "run `wst topics apply`"
-    assert by_part["clickhouse"]["level"] == "fault"
-    assert (by_part["kafka"]["level"], by_part["kafka"]["what"]) == ("ok", f"{kafka.bootstrap} answers")

@@ -25,6 +25,7 @@ from streams.query.memory import MemoryArchive
 from streams.sinks.rows import CAUSE_HEADER
 from tests.embedded.wire import PARTITIONS, BrokerProcess
 from tests.platform.kafka import KafkaBroker
+from tests.platform.process import PATIENCE_S
 from tests.sinks.records import arrive, event, position, rows_of, sample, state, usage
 
 
@@ -33,7 +34,7 @@ def put(journal: Journal, topic: Topic, key: str, record: dict[str, Any], kind: 
     journal.append([make_record(topic, "wst.", key, record, kind=kind, record_id="x", timestamp_ms=now_ms)])
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 10) -> None:
+async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) -> None:
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline
@@ -46,7 +47,7 @@ async def following(broker: BrokerProcess, journal: Path, archive: MemoryArchive
     task = asyncio.create_task(live.run())
     try:
         loaded = asyncio.create_task(live.loaded.wait())
-        await asyncio.wait([task, loaded], timeout=20, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait([task, loaded], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
         assert live.loaded.is_set()
@@ -79,7 +80,7 @@ async def test_states_of_the_archive_and_of_the_wire_become_one_view_that_follow
 
         place = live.recent.place
         put(journal, topics.WORKSPACE_CHANGES, "shop@laptop", event(3), "status_changed")
-        await asyncio.wait_for(live.recent.wait(place, 10), 10)
+        await asyncio.wait_for(live.recent.wait(place, 10), PATIENCE_S)
         assert [kept.event["seq"] for kept in live.recent.after(place, 10).events] == [3]
 
         forgotten = make_record(topics.WORKSPACE_STATE, "wst.", "shop@laptop", known[1], kind="state", record_id="x", timestamp_ms=1)
@@ -123,7 +124,8 @@ async def on_kafka(given: Settings) -> AsyncIterator[Live]:
     live = Live(given, None)
     task = asyncio.create_task(live.run())
     try:
-        await asyncio.wait([task, loaded := asyncio.create_task(live.loaded.wait())], timeout=30, return_when=asyncio.FIRST_COMPLETED)
+        loaded = asyncio.create_task(live.loaded.wait())
+        await asyncio.wait([task, loaded], timeout=PATIENCE_S, return_when=asyncio.FIRST_COMPLETED)
         loaded.cancel()
         if task.done():
             task.result()
@@ -164,6 +166,6 @@ async def test_in_a_cluster_all_states_are_read_and_events_from_now_on(kafka: Ka
         await until(lambda: live.usage.metrics(names[0], {"c1"}) is not None)
         place = live.recent.place
         await publish(given, (topics.WORKSPACE_CHANGES, names[0], event(2, workspace_id=names[0])))
-        await asyncio.wait_for(live.recent.wait(place, 20), 20)
+        await asyncio.wait_for(live.recent.wait(place, 20), PATIENCE_S)
         assert [kept.event["seq"] for kept in live.recent.after(place, 9).events] == [2]
         await until(lambda: set(live.lag().values()) == {0})

@@ -20,6 +20,7 @@ from websockets.sync.connection import Connection
 from streams.api import routes_stream
 from streams.api.guard import Guard
 from tests.face.api_parts import Served, put_state, put_usage, served, whole_event, whole_state, whole_usage
+from tests.platform.process import PATIENCE_S
 from tests.sinks.records import T0_NS, event, sample
 
 SHOP, BLOG = whole_state("shop@laptop"), whole_state("blog@laptop", workspace_name="blog")
@@ -36,13 +37,13 @@ def listening(api: Served, params: dict[str, Any] | None = None, **more: Any) ->
 def next_of(client: Connection, kind: str) -> dict[str, Any]:
     """The next message of a kind; what comes before it is passed over."""
     while True:
-        said: dict[str, Any] = json.loads(client.recv(timeout=10))
+        said: dict[str, Any] = json.loads(client.recv(timeout=PATIENCE_S))
         if said["type"] == kind:
             return said
 
 
 def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE_S
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
@@ -77,7 +78,7 @@ def test_a_listener_hears_only_what_it_asked_for() -> None:
         api.call(lambda: api.live.recent.add(whole_event(1)))
         api.call(lambda: api.live.recent.add(whole_event(2, workspace_id="blog@laptop", kind="error")))
         api.call(lambda: api.live.recent.add(whole_event(3, kind="error")))
-        assert [each["seq"] for each in json.loads(client.recv(timeout=10))["events"]] == [3]
+        assert [each["seq"] for each in json.loads(client.recv(timeout=PATIENCE_S))["events"]] == [3]
 
 
 def test_who_comes_back_to_a_restarted_api_hears_what_came_meanwhile_and_nothing_twice() -> None:

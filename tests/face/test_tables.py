@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,6 +21,7 @@ from streams.cli import tables
 from streams.query.present import state_json
 from tests.face.api_parts import served, whole_state
 from tests.face.test_cli import wst
+from tests.platform.process import PATIENCE_S
 
 NAME, REASON = "a-very-long-name-of-a-workspace-as-compose-makes-them@laptop", "web-1 was killed (OOM), " * 30 + "as its log says"
 NOW = datetime(2026, 3, 5, 15, 30, 20, tzinfo=UTC)
@@ -54,3 +63,27 @@ def test_a_pipe_gets_names_and_reasons_whole_whatever_width_a_shell_has_set() ->
     assert listed[1].startswith(f"{NAME}  active")
     assert listed[1].rstrip().endswith(REASON)
     assert [line.rstrip().endswith(REASON) for line in one if line.startswith(("why", "last error"))] == [True, True]
+
+
+def test_a_terminal_that_watches_is_shown_what_fits_and_how_many_more_there_are() -> None:
+    states = [whole_state(f"ws-{number:03}@laptop") for number in range(100)]
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("WST_", "COLUMNS", "LINES"))}
+    with served(*states) as serving:
+        master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "schemas.wst", "status", "--watch"],
+            env=ours | {"WST_API": serving.url, "TERM": "xterm"}, stdin=slave, stdout=slave, stderr=slave,
+        )  # fmt: skip
+        os.close(slave)
+        said = b""
+        try:
+            while b"100 workspaces" not in said:
+                said += os.read(master, 65_536)
+        finally:
+            watching.send_signal(signal.SIGINT)
+            watching.wait(PATIENCE_S)
+            os.close(master)
+    assert watching.returncode == 130
+    assert b"and 80 more" in said
+    assert said.partition(b"100 workspaces")[0].count(b"@laptop") == 20

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from streams.cli.topic_admin import TopicAdmin, all_topics, read_all
 from tests.face.test_cli import wst, wst_process
 from tests.platform.kafka import KafkaBroker
 
-pytestmark = [pytest.mark.kafka, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.kafka]
 
 
 def settings(kafka: KafkaBroker, unique: str, **more: Any) -> Settings:
@@ -105,6 +106,7 @@ def test_the_commands_print_what_is_to_do_and_exit_by_it(kafka: KafkaBroker, uni
     told = {"WST_BROKERS": kafka.bootstrap, "WST_TOPIC_PREFIX": f"{unique}.", "WST_PARTITIONS": "2"}
     planned = wst("topics", "plan", **told)
     assert (planned.returncode, len(planned.stdout.splitlines())) == (1, 11)
+    assert len(json.loads(wst("topics", "plan", "--json", **told).stdout)) == 11
     assert wst("topics", "apply", **told).returncode == 0
     again = wst("topics", "plan", **told)
     assert (again.returncode, again.stdout) == (0, "all topics are as they must be\n")

@@ -21,6 +21,7 @@ from streams.supervisor.data_dir import DataDir
 from streams.supervisor.engine import find_engines
 from streams.supervisor.plan import Source, environment, parts
 from tests.face.api_parts import whole_state
+from tests.platform.process import PATIENCE_S
 from tests.sinks.records import HOSTILE
 
 
@@ -117,7 +118,7 @@ def up(tmp_path: Path, *arguments: str, **settings: str) -> subprocess.Completed
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 

@@ -139,6 +139,15 @@ async def test_one_that_raises_is_asked_again_and_then_the_event_is_a_dead_lette
     assert codec("event").decode(letters[0]["value"])["seq"] == 2
 
 
+@pytest.mark.parametrize("raised", [SystemExit(3), asyncio.CancelledError()])
+async def test_one_that_ends_the_program_or_cancels_itself_ends_and_cancels_nothing(journal: Journal, raised: BaseException) -> None:
+    handler = Scripted(s1=[raised])
+    async with running(journal.path, handler) as runner:
+        tell(journal, event(1), event(2))
+        await until(lambda: runner.counts.delivered == 2)
+    assert (runner.counts.retries, [int(name.split(".")[2]) for name in handler.got]) == (1, [1, 1, 2])
+
+
 async def test_one_that_hangs_is_cut_off_and_asked_again(journal: Journal) -> None:
     handler = Scripted(s1=["hang"])
     async with running(journal.path, handler, timeout=0.05) as runner:
@@ -243,16 +252,19 @@ class Blocks:
 
 
 def plug_in(folder: Path) -> None:
-    """A package as pip would install it: one handler that blocks its loop, one that does not import."""
+    """A package as pip would install it: a handler that blocks its loop, and three that do not import, each in its way."""
     (folder / "plugs.py").write_text(PLUG_INS)
     (folder / "broken_plug.py").write_text("import no_such_module_anywhere")
+    (folder / "leaving_plug.py").write_text("import sys\nsys.exit(7)")
+    (folder / "endless_plug.py").write_text("import time\ntime.sleep(3600)")
     info = folder / "plugs-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugs\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[wst.handlers]\nblocks = plugs:Blocks\nbroken = broken_plug:Handler\n")
+    of = {"blocks": "plugs:Blocks", "broken": "broken_plug:Handler", "leaves": "leaving_plug:Handler", "endless": "endless_plug:Handler"}
+    (info / "entry_points.txt").write_text("[wst.handlers]\n" + "".join(f"{name} = {place}\n" for name, place in of.items()))
 
 
-async def test_the_process_goes_on_when_one_handler_blocks_one_does_not_import_and_one_target_hangs(
+async def test_the_process_goes_on_when_one_handler_blocks_others_do_not_import_and_one_target_hangs(
     tmp_path: Path, journal: Journal
 ) -> None:
     plug_in(tmp_path)
@@ -261,8 +273,10 @@ async def test_the_process_goes_on_when_one_handler_blocks_one_does_not_import_a
             "".join(
                 f'[[handlers]]\nname = "{name}"\ntype = "{kind}"\n{more}\n'
                 for name, kind, more in (
+                    ("endless", "endless", 'timeout = "1s"'),
                     ("blocking", "blocks", ""),
                     ("broken", "broken", ""),
+                    ("leaving", "leaves", ""),
                     ("hanging", "webhook", f'url = "{bad.url}"'),
                     ("good", "webhook", f'url = "{good.url}"'),
                 )
@@ -274,16 +288,29 @@ async def test_the_process_goes_on_when_one_handler_blocks_one_does_not_import_a
         )
         try:
             names = {"handlers.blocking", "handlers.hanging", "handlers.good"}
-            await until(lambda: {cursor.consumer for cursor in journal.cursors()} >= names or process.poll() is not None, 60)
+            await until(lambda: {cursor.consumer for cursor in journal.cursors()} >= names or process.poll() is not None)
             tell(journal, event(1), event(2))
-            await until(lambda: len(good.got) == 2 and bad.got, 30)
+            await until(lambda: len(good.got) == 2 and bad.got)
+            said = await asyncio.to_thread(_lines_until, process, "hangs while it is made")
             process.send_signal(signal.SIGTERM)
-            _, said = await asyncio.to_thread(process.communicate, None, 20)
+            _, rest = await asyncio.to_thread(process.communicate, None, 20)
         finally:
             process.kill()
     assert process.returncode == 0
     assert "handler broken: plug-in broken_plug:Handler does not import (ModuleNotFoundError" in said
-    assert "handler good: 2 delivered" in said
+    assert "handler leaving: plug-in leaving_plug:Handler does not import (SystemExit: 7)" in said
+    assert "handler endless hangs while it is made: its events wait, the other handlers go on" in said
+    assert "handler good: 2 delivered" in rest
+
+
+def _lines_until(process: subprocess.Popen[str], word: str) -> str:
+    """What the process says up to a word."""
+    said = ""
+    for line in process.stderr or ():
+        said += line
+        if word in line:
+            return said
+    return said
 
 
 def test_wst_config_names_the_handlers_and_shows_none_of_their_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,9 +346,9 @@ async def test_in_a_cluster_a_consumer_group_remembers_what_was_delivered(kafka:
         source = GroupEvents(given, "one")
         runner = Runner(config, handler, source, KafkaLetters(given), given.topic_prefix)
         task = asyncio.create_task(runner.run())
-        await until(lambda: task.done() or len(getattr(source, "_placed", ())) == 2, 60)
+        await until(lambda: task.done() or len(getattr(source, "_placed", ())) == 2)
         await say(*numbers)
-        await until(lambda: runner.counts.delivered + runner.counts.dead == done, 60)
+        await until(lambda: runner.counts.delivered + runner.counts.dead == done)
         runner.stop()
         await task
 

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
 import sys
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any
 
-from streams.lane import LaneApp, LaneSettings, Wire
+from schemas.watchdog import Watchdog
+from streams import stall
+from streams.lane import Input, LaneApp, LaneSettings, Wire
+from streams.lane.consumer import LaneConsumer
 from streams.lane.durability import Copy
 from streams.lane.runner import run
 from tests.lane.tally import TallyFolder, tally_table
@@ -53,10 +61,38 @@ def script_faults(app: LaneApp) -> None:
     app.committer._commit_offset = faulty_commit
 
 
+def hang_on_request(app: LaneApp) -> None:
+    """`HANGS=fetch:FILE` or `fold:FILE`: from the moment the file exists nothing is fetched, or a fold never returns."""
+    kind, _, file = os.environ.get("HANGS", "").partition(":")
+    now = Path(file)
+    fetch, fold = LaneConsumer._fetch, TallyFolder.fold
+
+    async def dead_fetch(self: LaneConsumer) -> Mapping[Any, Any]:
+        if await asyncio.to_thread(now.exists):
+            await asyncio.sleep(0.1)
+            return {}
+        return await fetch(self)
+
+    def dead_fold(self: TallyFolder, record: Input) -> None:
+        while now.exists():
+            time.sleep(0.1)
+        fold(self, record)
+
+    if kind == "fetch":
+        LaneConsumer._fetch = dead_fetch  # type: ignore[method-assign]
+    elif kind == "fold":
+        TallyFolder.fold = dead_fold  # type: ignore[method-assign]
+    if look_s := float(os.environ.get("WATCHDOG_S", "0")):
+        app.watchdog = Watchdog(looks=10, look_s=look_s)
+        stall.watch = partial(stall.watch, looks=5, look_s=look_s)
+
+
 def tally_app(settings: LaneSettings, source: str, out: str) -> LaneApp:
     app = LaneApp(settings)
     table = tally_table()
-    app.reads(source, TallyFolder(table, out, app.outputs.send), table)
+    folder = TallyFolder(table, out, app.outputs.send)
+    hang_on_request(app)
+    app.reads(source, folder, table)
     script_faults(app)
     return app
 

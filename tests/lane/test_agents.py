@@ -13,7 +13,7 @@ from schemas.codec import codec
 from schemas.publish import Record, make_record
 from schemas.requests import ERASE_HEADER
 from schemas.topics import Topic
-from streams.agents import StateAgent, UsageAgent, Writer
+from streams.agents import StateAgent, Writer
 from streams.core import workspace
 from streams.core.facts import Position
 from streams.core.state import UNSEEN
@@ -24,6 +24,7 @@ from streams.owed import Owed
 from streams.query.state_view import StateView
 from streams.reconcile_agent import ReconcileAgent
 from streams.topology import engines_table, usage_table, workspaces_table
+from streams.usage_agent import UsageAgent
 from tests.core_state import makers
 
 PREFIX = "wst."
@@ -77,17 +78,23 @@ def snapshot_input(record: Json, offset: int) -> Input:
     return as_input(topics.DOCKER_SNAPSHOTS, record["engine_id"], codec("snapshot").encode(record), offset)
 
 
-def test_a_slice_publishes_every_change_and_one_state_a_workspace() -> None:
+def test_a_slice_publishes_every_change_the_last_state_of_a_workspace_and_each_with_another_status() -> None:
     desk = Desk()
-    for offset, fact in enumerate([makers.event("create", 0), makers.event("start", 1), makers.event("die", 2, exit_code=1)]):
+    lived = [
+        makers.event("create", 0), makers.event("start", 1), makers.event("exec_create", 2), makers.event("die", 3, exit_code=1),
+        makers.event("attach", 4), makers.event("resize", 5),
+    ]  # fmt: skip
+    for offset, fact in enumerate(lived):
         desk.state.fold(fact_input(fact, offset))
     desk.state.finish()
     states = desk.of(topics.WORKSPACE_STATE)
-    assert [(state["status"], state["offset"], state["epoch"]) for state in states] == [("inactive", 2, 3)]
+    assert [(state["status"], state["condition"], state["offset"], state["epoch"]) for state in states] == [
+        ("inactive", "ok", 0, 3), ("active", "ok", 1, 3), ("inactive", "failing", 3, 3), ("inactive", "failing", 5, 3),
+    ]  # fmt: skip
     events = desk.of(topics.WORKSPACE_CHANGES)
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert {event["cause"]["topic"] for event in events} == {"wst.docker.events"}
-    assert desk.view.get(makers.WORKSPACE) == states[0]
+    assert desk.view.get(makers.WORKSPACE) == states[-1]
 
 
 def test_what_was_folded_before_is_not_said_again() -> None:
@@ -204,6 +211,7 @@ def test_every_agent_refuses_garbage_and_goes_on() -> None:
     for agent, topic in ((desk.state, topics.DOCKER_EVENTS), (desk.reconcile, topics.DOCKER_SNAPSHOTS), (desk.usage, topics.DOCKER_STATS)):
         agent.fold(as_input(topic, "x", b"\x00\x01garbage", 1))
         agent.finish()
+        agent.finish()
     assert len(desk.of(topics.DEAD_LETTERS)) == 3
     desk.state.fold(fact_input(makers.event("start", 1), 2))
     desk.state.finish()
@@ -311,6 +319,7 @@ def test_ticks_make_samples_with_an_id_each() -> None:
     for offset, tick in enumerate(ticks):
         value = codec("stats_tick").encode(tick)
         desk.usage.fold(as_input(topics.DOCKER_STATS, tick["workspace_id"], value, offset, timestamp_ms=tick["tick_at_ns"] // 10**6))
+    desk.usage.finish()
     samples = [record for record in desk.of(topics.WORKSPACE_USAGE) if record["kind"] == "samples"]
     assert len(samples) == len(ticks)
     assert len(set(desk.ids())) == len(desk.sent)

@@ -12,6 +12,7 @@ from streams.lane import Input
 from streams.lane.batch import Batch, Positions
 from tests.lane.harness import EPOCH, SOURCE, Bench, Ended, FetchedRecord
 from tests.lane.tally import reference
+from tests.platform.process import PATIENCE_S
 
 NUMBERS = [(b"a", 1), (b"b", 2), (b"a", 3)]
 
@@ -38,14 +39,13 @@ async def test_a_long_batch_is_folded_in_slices_that_let_others_run() -> None:
     bench = Bench()
     await bench.begin()
     folder = SlowFolder()
-    longest = 0.0
+    turns = 0
 
     async def others() -> None:
-        nonlocal longest
+        nonlocal turns
         while True:
-            before = time.perf_counter()
             await asyncio.sleep(0)
-            longest = max(longest, time.perf_counter() - before)
+            turns += 1
 
     ticking = asyncio.create_task(others())
     await bench.folding.run(bench.batch([(b"k", 1)] * 60), folder)
@@ -53,7 +53,7 @@ async def test_a_long_batch_is_folded_in_slices_that_let_others_run() -> None:
     assert folder.seen == list(range(60))
     assert folder.slices >= 6
     assert bench.progress.slices == folder.slices
-    assert longest < 0.05
+    assert turns >= folder.slices - 1
 
 
 async def test_a_commit_between_two_slices_covers_exactly_what_was_folded() -> None:
@@ -138,7 +138,8 @@ async def test_cancelled_between_slices_nothing_is_half_folded() -> None:
 def test_on_a_wire_the_header_says_the_position() -> None:
     positions = Positions(EPOCH, from_header=True)
     record = FetchedRecord(5, 2, b"a", b"1", headers=[("wst-id", b"x"), ("wst-position", b"812")])
-    assert positions.of(record) == (EPOCH, 2, 812)
+    [(offset, found)] = positions.inputs(Batch(TP(SOURCE, 2), 0, [record]))
+    assert (offset, found.position) == (5, (EPOCH, 2, 812))
 
 
 async def test_a_log_that_lags_behind_holds_up_the_folding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -146,10 +147,10 @@ async def test_a_log_that_lags_behind_holds_up_the_folding(monkeypatch: pytest.M
     bench = Bench()
     bench.log.gate.clear()
     await bench.begin()
-    await asyncio.wait_for(bench.fold(NUMBERS[:2]), 1)
+    await asyncio.wait_for(bench.fold(NUMBERS[:2]), PATIENCE_S)
     more = asyncio.create_task(bench.fold(NUMBERS[2:] * 2, first_offset=2))
     for _ in range(20):
         await asyncio.sleep(0)
     assert not more.done()
     bench.log.gate.set()
-    await asyncio.wait_for(more, 1)
+    await asyncio.wait_for(more, PATIENCE_S)

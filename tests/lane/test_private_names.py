@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer import AIOKafkaConsumer
+from aiokafka.consumer import AIOKafkaConsumer, fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.producer import AIOKafkaProducer, sender
 from faust.app import App
@@ -62,7 +62,11 @@ def test_what_the_lane_overrides_or_calls_is_there(owner: type, names: list[str]
         (Consumer.perform_seek, ["_read_offset", "seek_to_committed"]),
         (Fetcher._fetcher, ["consumer._drain_messages(self)"]),
         (AIOKafkaConsumer.__init__, ["self._fetch_max_wait_ms"]),
-        (AIOKafkaConsumer.start, ["self._fetch_max_wait_ms", "self._coordinator = GroupCoordinator"]),
+        (AIOKafkaConsumer.start, ["self._fetch_max_wait_ms", "self._coordinator = GroupCoordinator", "self._fetcher = Fetcher("]),
+        (fetcher.Fetcher._fetch_requests_routine, ["self._proc_fetch_request("]),
+        (fetcher.Fetcher._proc_fetch_request, ["self._records[tp] = FetchResult("]),
+        (fetcher.FetchResult.__init__, ["self._partition_records = partition_records"]),
+        (fetcher.PartitionRecords._unpack_records, ["consumer_record = self._consumer_record(tp, record)"]),
         (AIOKafkaProducer.__init__, ["self.client = AIOKafkaClient"]),
         # Looked up on the instance at each call, or wrapping them would do nothing.
         (GroupCoordinator._heartbeat_routine, ["await self._do_heartbeat()"]),

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import ssl
 import sys
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import clickhouse_connect
@@ -40,23 +42,32 @@ def missing() -> str | None:
 class ClickHouseHttpServer(ServerProcess):
     """ClickHouse's engine behind its HTTP interface, on a loopback port."""
 
-    def __init__(self, password: str = "") -> None:
-        """Prepare an empty database; `password` is what clients must know, if anything."""
+    def __init__(self, password: str = "", certificates: Path | None = None) -> None:
+        """Prepare an empty database.
+
+        Args:
+            password: what clients must know, if anything.
+            certificates: folder of `authority.made_up`; given: TLS only.
+        """
         super().__init__("clickhouse")
         self.host = "127.0.0.1"
         self.port = free_port()
-        self.url = f"http://{self.host}:{self.port}"
+        self.url = f"{'https' if certificates else 'http'}://{self.host}:{self.port}"
         self.password = password
+        self._certificates = certificates
 
     def _command(self) -> Sequence[str]:
         module = ["-m", "tests.platform.clickhouse_server"]
         options = [f"--port={self.port}", f"--data={self.folder / 'data'}", f"--password={self.password}"]
+        if self._certificates is not None:
+            options += [f"--certificate={self._certificates / 'server-cert.pem'}", f"--key={self._certificates / 'server-key.pem'}"]
         # From the repository's root, whatever directory the tests run in.
         return ["env", f"--chdir={ROOT}", sys.executable, *module, *options]
 
     def _is_ready(self) -> bool:
+        trusted = None if self._certificates is None else ssl.create_default_context(cafile=str(self._certificates / "ca.pem"))
         try:
-            with urllib.request.urlopen(f"{self.url}/ping", timeout=2) as answer:  # noqa: S310  our own http address
+            with urllib.request.urlopen(f"{self.url}/ping", timeout=2, context=trusted) as answer:  # noqa: S310  our own http address
                 return bool(answer.status == 200)
         except OSError:
             return False

@@ -16,7 +16,7 @@ import threading
 import uuid
 import zlib
 from base64 import b64decode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,12 +44,24 @@ TRANSPORT = frozenset(
         *("default_format", "client_protocol_version", "stacktrace"),
     )
 )
-DECOMPRESS = {
+
+
+def frames_of(body: bytes) -> bytes:
+    """Decompress LZ4: a large insert comes as several frames, one behind the other."""
+    decompressor, rows = lz4.frame.LZ4FrameDecompressor(), b""
+    while body:
+        rows += decompressor.decompress(body)
+        body = decompressor.unused_data or b""
+        decompressor.reset()
+    return rows
+
+
+DECOMPRESS: dict[str, Callable[[bytes], bytes]] = {
     "": bytes,
     "identity": bytes,
     "gzip": gzip.decompress,
     "deflate": zlib.decompress,
-    "lz4": lz4.frame.decompress,
+    "lz4": frames_of,
     "zstd": zstd.decompress,
 }
 # As a server maps them: what the client did wrong, what is not there, what is not allowed.
@@ -278,6 +290,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--password", default="")
+    parser.add_argument("--certificate", type=Path)
+    parser.add_argument("--key", type=Path)
     arguments = parser.parse_args()
     with closing(Engine(arguments.data)) as engine:
         interface = Interface(engine, arguments.password)
@@ -290,6 +304,8 @@ def main() -> None:
             Starlette(routes=routes),
             host="127.0.0.1",
             port=arguments.port,
+            ssl_certfile=arguments.certificate,
+            ssl_keyfile=arguments.key,
             log_level="warning",
             h11_max_incomplete_event_size=1 << 20,
             timeout_graceful_shutdown=2,

@@ -23,7 +23,7 @@ from docker.api.client import APIClient
 from docker.errors import DockerException
 
 from tests.platform.engine_traces import CGROUPS, TRIXIE, Traces
-from tests.platform.process import ServerFailed, ServerProcess
+from tests.platform.process import PATIENCE_S, ServerFailed, ServerProcess
 
 IMAGE = "wst-busybox:test"
 BUSYBOX = (Path("/usr/bin/busybox"), Path("/bin/busybox"))
@@ -208,7 +208,7 @@ class DockerEngine(ServerProcess):
 
     def api(self) -> APIClient:
         """Return an SDK client of this engine, at the API version the engine speaks."""
-        return APIClient(base_url=self.url, version="auto", timeout=10)
+        return APIClient(base_url=self.url, version="auto", timeout=int(PATIENCE_S))
 
     def ps_inspect(self) -> dict[str, dict[str, Any]]:
         """Return what `docker inspect` says of every container, by name."""

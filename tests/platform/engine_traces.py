@@ -39,7 +39,7 @@ class Traces:
     def remove(self) -> None:
         """End the engine's containers and helpers, and take everything away; the daemon must be dead."""
         self._thaw()
-        wait_until(self._killed, f"processes of {self.folder.name} end", 20)
+        wait_until(self._killed, f"processes of {self.folder.name} end")
         for cgroup in self._cgroups():
             cgroup.rmdir()
         self._unmount()
@@ -72,7 +72,7 @@ class Traces:
                 kill_if_there(pid)
             return not daemons
 
-        wait_until(gone, f"containerd of {self.folder.name} ends", 20)
+        wait_until(gone, f"containerd of {self.folder.name} ends")
         # A dead containerd that nobody has reaped yet counts as running: the next daemon would
         # wait for it, and then give up.
         for pid_file in (self.folder / "exec" / "containerd").glob("*.pid"):

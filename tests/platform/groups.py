@@ -7,13 +7,14 @@ On a laptop such a group is left out and named at the end of the run, with how t
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
 
 from tests.compose import image, proxy, tools
-from tests.platform import browser, clickhouse_http, engine, kafka
+from tests.platform import browser, clickhouse_http, engine, kafka, podman, prometheus, registry
 from tests.platform.process import ROOT
 
 
@@ -38,6 +39,13 @@ GROUPS = (
         "on Debian 12: `python -m tests.compose.tools`; else Docker's own packages have it",
     ),
     Group(
+        "prometheus",
+        "Prometheus",
+        frozenset(),
+        prometheus.missing,
+        "apt-get install prometheus",
+    ),
+    Group(
         "browser",
         "Chromium",
         frozenset({"browser"}),
@@ -59,11 +67,39 @@ GROUPS = (
         "apt-get install openjdk-17-jre-headless maven",
     ),
     Group(
+        "kcat",
+        "kcat beside a Kafka broker",
+        frozenset(),
+        lambda: kafka.missing() or (None if shutil.which("kcat") else "kcat not found"),
+        "what `kafka` needs, and apt-get install kcat",
+    ),
+    Group(
+        "registry",
+        "schema registry with Confluent's HTTP API",
+        frozenset({"schema_registry"}),
+        registry.missing,
+        "apt-get install openjdk-17-jre-headless maven, then `python -m tests.platform.registry` (140 MB)",
+    ),
+    Group(
         "engine",
         "private Docker Engine",
         frozenset({"engine", "private_engine"}),
         engine.missing,
         "on Linux: apt-get install docker.io busybox-static iproute2, and run as root",
+    ),
+    Group(
+        "ssh",
+        "private Docker Engine behind sshd",
+        frozenset(),
+        lambda: engine.missing() or next((f"{name} not found" for name in ("sshd", "ssh", "ssh-keygen") if not shutil.which(name)), None),
+        "what `engine` needs, and apt-get install openssh-server openssh-client",
+    ),
+    Group(
+        "podman",
+        "private Podman",
+        frozenset(),
+        podman.missing,
+        "what `engine` needs, and apt-get install podman",
     ),
     Group(
         "proxy",
@@ -108,7 +144,7 @@ _MADE_ONCE = ("image", "proxy")
 def assign(items: list[pytest.Item]) -> None:
     """Mark each test with the groups of the fixtures it uses, and put quick groups first.
 
-    In a parallel run the tests of a file, and those of a part that is made once, stay in one process.
+    In a parallel run the tests of a part that is made once, and those that share their file's fixtures, stay in one process.
     """
     for item in items:
         used = set(getattr(item, "fixturenames", ()))
@@ -116,8 +152,16 @@ def assign(items: list[pytest.Item]) -> None:
             if used & group.fixtures and item.get_closest_marker(group.name) is None:
                 item.add_marker(group.name)
         once = next((name for name in _MADE_ONCE if item.get_closest_marker(name)), None)
-        item.add_marker(pytest.mark.xdist_group(once or item.path.relative_to(ROOT).as_posix()))
+        together = once or (item.path.relative_to(ROOT).as_posix() if _shares_with_its_file(item) else None)
+        if together is not None:
+            item.add_marker(pytest.mark.xdist_group(together))
     items.sort(key=_slowest_group)
+
+
+def _shares_with_its_file(item: pytest.Item) -> bool:
+    """Whether it uses a fixture that is made once for all tests of its file."""
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009 — pytest has no public way to ask
+    return any(one.scope in ("module", "class") for same in definitions for one in same)
 
 
 def _slowest_group(item: pytest.Item) -> int:

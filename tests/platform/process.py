@@ -15,39 +15,55 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache"
 OWNER = "owner.pid"
+#: How long a busy machine may take for anything, s. Every wait ends as soon as the thing is there: only a failure takes this long.
+PATIENCE_S = 180.0
 
 
 class ServerFailed(RuntimeError):
     """A server did not come up, or ended by itself; carries the end of its log."""
 
 
-def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = 30.0) -> None:
-    """Wait until `condition` holds; raise TimeoutError that names `what` after `timeout_s`."""
+def wait_until(condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
+    """Wait until `condition` holds; raise TimeoutError that names `what` after `timeout_s`.
+
+    It pauses twice as long as each look took, often a command's whole run: who is waited for needs the processor, too.
+    """
     deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
+    while True:
+        looked_at = time.monotonic()
+        if condition():
+            return
+        now = time.monotonic()
+        if now > deadline:
             raise TimeoutError(f"{what}: not within {timeout_s:g} s")
-        time.sleep(0.02)
+        time.sleep(max(0.02, 2 * (now - looked_at)))
+
+
+_given: Final[set[int]] = set()
 
 
 def free_port() -> int:
     """Return a loopback port that nobody listens on.
 
     It lies below the range the kernel hands out by itself, so that no outgoing connection can
-    take it while a server that has to come back on the same port is down.
+    take it while a server that has to come back on the same port is down. No port is given twice: a server may listen on
+    one later than it asks for the next, or not at the moment.
     """
     for _ in range(200):
         port = random.randint(20_000, 32_000)
+        if port in _given:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+            _given.add(port)
             return port
     raise ServerFailed("no free loopback port between 20000 and 32000")
 
@@ -75,7 +91,7 @@ class ServerProcess(ABC):
     server with the thread that started it, so that a killed test run leaves nothing behind.
     """
 
-    start_timeout_s = 60.0
+    start_timeout_s = PATIENCE_S
 
     def __init__(self, name: str) -> None:
         """Make an empty folder for the server `name`; nothing runs before `start`."""

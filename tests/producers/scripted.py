@@ -8,7 +8,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -35,6 +35,7 @@ class ScriptedEngine:
         hung: a request hangs.
         clock_ns: added to this machine's time.
         lies: what is answered instead, by kind of request (version, info, list, stats, and json: an inspect).
+        before_list: what happens between the engine's time and its listing.
         ring: events as the engine's memory holds them.
     """
 
@@ -50,8 +51,10 @@ class ScriptedEngine:
         self.stats_delay_s = 0.0
         self.engine_id = "SCRIPTED"
         self.lies: dict[str, bytes] = {}
+        self.before_list: Callable[[], object] = bool
         self.version = "26.1.5"
         self._news = threading.Condition()
+        self._dropped: set[int] = set()
         self._streams = 0
         self._cut = 0
 
@@ -77,6 +80,11 @@ class ScriptedEngine:
             self.ring.append(message)
             self._news.notify_all()
         return message
+
+    def drop(self, name: str, action: str) -> None:
+        """An event that the engine remembers, and does not give to the streams that are open: they read too slowly."""
+        with self._news:
+            self._dropped.add(id(self.say(name, action)))
 
     def cut_streams(self) -> None:
         """Ends all event streams that are open."""
@@ -113,6 +121,7 @@ class ScriptedEngine:
         """The stream: the ring from a time on (inclusive), then what comes."""
         self._streams += 1
         cut = self._cut
+        kept = {id(message) for message in self.ring}
         at = (
             next((n for n, message in enumerate(self.ring) if message.get("timeNano", 0) >= since_ns), len(self.ring))
             if since_ns
@@ -127,6 +136,8 @@ class ScriptedEngine:
             if cut != self._cut:
                 return
             for message in fresh:
+                if id(message) in self._dropped - kept:
+                    continue
                 yield (message["raw"] if "raw" in message else json.dumps(message)).encode() + b"\n"
 
 
@@ -161,6 +172,7 @@ class _Handler(BaseHTTPRequestHandler):
             system = {"SystemTime": rfc3339(engine.now_ns()), "NCPU": 4, "MemTotal": 1 << 30, "ServerVersion": engine.version}
             self._answer(200, {"ID": engine.engine_id, "Name": "scripted", **system})
         elif kind == "list":
+            engine.before_list()
             self._answer(200, engine.listed())
         elif kind == "json":
             found = engine.inspect(i)

@@ -12,7 +12,7 @@ from producers.control import control_record
 from schemas import topics
 from schemas.codec import codec
 from tests.platform.kafka import KafkaBroker
-from tests.platform.process import wait_until
+from tests.platform.process import PATIENCE_S, wait_until
 from tests.producers.scripted import scripted_engine
 from tests.producers.test_cli import command, watches
 from tests.producers.test_publisher_contract import consume
@@ -50,7 +50,7 @@ def test_facts_listings_and_samples_reach_kafka_and_requests_come_back(kafka: Ka
         answer = codec("snapshot").decode(consume(kafka, topics.DOCKER_SNAPSHOTS.full(prefix), 2)[1].value)
         assert (answer["cause"], answer["request_id"]) == ("request", "r1")
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE_S) == 0
 
 
 def test_a_broker_that_is_away_at_the_start_costs_no_fact(private_kafka: KafkaBroker, tmp_path: Path) -> None:
@@ -67,4 +67,4 @@ def test_a_broker_that_is_away_at_the_start_costs_no_fact(private_kafka: KafkaBr
         facts = [codec("fact").decode(record.value) for record in consume(private_kafka, "wst.docker.events", 3)]
         assert [fact["engine_event"]["action"] for fact in facts] == ["pause", "unpause", "stop"]
         process.terminate()
-        assert process.wait(5) == 0
+        assert process.wait(PATIENCE_S) == 0

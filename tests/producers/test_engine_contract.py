@@ -119,7 +119,7 @@ def test_a_paused_daemon_costs_no_more_than_the_deadline(private_engine: RealEng
     private_engine.pause()
     began = time.monotonic()
     answers = dict(engine.stats(ids, began + 1))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5  # one call's patience
     assert all(isinstance(answer, EngineError) for answer in answers.values())
     private_engine.resume()
     assert all(isinstance(answer, dict) for answer in dict(engine.stats(ids, time.monotonic() + 10)).values())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import subprocess
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -12,26 +11,9 @@ import pytest
 from producers.engine import DockerEngine
 from schemas.errors import Unreachable
 from tests.platform import engine as platform
+from tests.platform.authority import made_up
 
 pytestmark = pytest.mark.engine
-
-
-def _openssl(folder: Path, *arguments: str) -> None:
-    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
-
-def _authority(folder: Path) -> Path:
-    """Make a CA, and certificates of a server on 127.0.0.1 and of a client, named as the Docker client names them."""
-    folder.mkdir()
-    new = ("req", "-newkey", "rsa:2048", "-nodes", "-subj")
-    _openssl(folder, *new, "/CN=test ca", "-x509", "-days", "2", "-keyout", "ca-key.pem", "-out", "ca.pem")
-    for name, use in (("server", "serverAuth"), ("client", "clientAuth")):
-        key, cert = ("key.pem", "cert.pem") if name == "client" else ("server-key.pem", "server-cert.pem")
-        (folder / "use").write_text(f"extendedKeyUsage={use}\nsubjectAltName=IP:127.0.0.1\n")
-        _openssl(folder, *new, f"/CN={name}", "-keyout", key, "-out", "request.pem")
-        signed = ("-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial", "-days", "2", "-extfile", "use")
-        _openssl(folder, "x509", "-req", "-in", "request.pem", *signed, "-out", cert)
-    return folder
 
 
 class TlsEngine(platform.DockerEngine):
@@ -52,7 +34,7 @@ class TlsEngine(platform.DockerEngine):
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _authority(tmp_path_factory.mktemp("tls") / "certificates")
+    return made_up(tmp_path_factory.mktemp("tls") / "certificates")
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +49,7 @@ def test_an_engine_over_tls_lists_tells_events_and_gives_stats(
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
     monkeypatch.setenv("DOCKER_CERT_PATH", str(certificates))
     for bundle in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):  # as where a company's proxy is trusted: no word on this engine
-        monkeypatch.setenv(bundle, str(_authority(tmp_path / bundle) / "ca.pem"))
+        monkeypatch.setenv(bundle, str(made_up(tmp_path / bundle) / "ca.pem"))
     engine = DockerEngine(tls_engine.tcp)
     try:
         events = engine.events(None)
@@ -89,6 +71,6 @@ def test_an_engine_whose_authority_is_another_is_refused_with_what_to_check(
     tls_engine: TlsEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_TLS_VERIFY", "1")
-    monkeypatch.setenv("DOCKER_CERT_PATH", str(_authority(tmp_path / "other")))
+    monkeypatch.setenv("DOCKER_CERT_PATH", str(made_up(tmp_path / "other")))
     with pytest.raises(Unreachable, match="DOCKER_CERT_PATH"):
         DockerEngine(tls_engine.tcp)

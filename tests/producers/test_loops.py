@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from producers.engine_json import EARLIEST_NS, LATEST_NS
 from producers.shared import LETTERS_A_MINUTE
 from producers.watch import Pace
 from schemas import topics
 from schemas.counters import COLUMNS, unpack
 from schemas.errors import WstError
 from schemas.publish import Record
+from streams.core import facts
 from tests.producers.scripted import ScriptedEngine, container_id, scripted_engine
 from tests.producers.watching import Json, watching
 
@@ -47,26 +51,6 @@ async def test_a_container_found_different_without_an_event_is_inspected(scripte
         await seen.until(lambda: seen.snapshots()[-1]["containers"][0]["state"] == "exited", "the change is listed")
         found = next(s for s in seen.snapshots() if s["containers"][0]["state"] == "exited")
         assert found["containers"][0]["inspect"]["exit_code"] == 1
-
-
-async def test_a_container_with_an_event_around_the_listing_is_unsettled_and_its_event_comes_first(
-    scripted: ScriptedEngine, tmp_path: Path
-) -> None:
-    scripted.add("web")
-    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 1)) as seen:
-        scripted.say("web", "die", at_ns=scripted.now_ns() + HOUR_NS // 3600, exitCode="1")  # a second ahead: after any listing now
-        await seen.until(lambda: seen.snapshots()[-1]["containers"][0]["unsettled"], "an unsettled entry")
-        order = [record.topic for record in seen.outlet.records]
-        unsettled = next(n for n, s in enumerate(seen.snapshots()) if s["containers"][0]["unsettled"])
-        places = [n for n, topic in enumerate(order) if topic == "wst.docker.snapshots"]
-        assert order.index("wst.docker.events") < places[unsettled]
-
-
-async def test_a_container_destroyed_while_it_was_listed_is_left_out(scripted: ScriptedEngine, tmp_path: Path) -> None:
-    scripted.add("web")
-    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 1)) as seen:
-        scripted.say("web", "destroy")
-        await seen.until(lambda: not seen.snapshots()[-1]["containers"], "the listing without it")
 
 
 async def test_an_event_is_followed_by_one_detail_call_for_a_burst(scripted: ScriptedEngine, tmp_path: Path) -> None:
@@ -127,6 +111,28 @@ async def test_a_ring_that_ran_over_while_the_stream_was_cut_is_a_stretch_nobody
         assert listed["watched_since_ns"] > watched_since
 
 
+@pytest.mark.parametrize("happened", ["nothing was missed", "one was dropped", "the engine forgot"])
+async def test_after_a_process_stood_still_events_are_read_again_and_what_was_missed_is_a_stretch_nobody_watched(
+    scripted: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happened: str
+) -> None:
+    monkeypatch.setattr("producers.events._STOOD_STILL_S", 0.8)
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.say("web", "pause")
+        await seen.until(lambda: seen.actions() == ["pause"], "the first")
+        watched_since = seen.snapshots()[-1]["watched_since_ns"]
+        await asyncio.sleep(0.6)  # the look after the first
+        (scripted.say if happened == "nothing was missed" else scripted.drop)("web", "unpause")
+        scripted.say("web", "stop")
+        # As a process that is stopped; what the stream still gave it waits to be taken.
+        time.sleep(1.5)  # noqa: ASYNC251
+        if happened == "the engine forgot":
+            scripted.ring.clear()
+        await seen.until(lambda: any(s["cause"] == "reconnect" for s in seen.snapshots()), "a listing after it")
+        listed = next(s for s in seen.snapshots() if s["cause"] == "reconnect")
+        assert (listed["watched_since_ns"] == watched_since) is (happened == "nothing was missed")
+
+
 async def test_an_event_that_could_not_be_published_is_published_by_the_next_producer(scripted: ScriptedEngine, tmp_path: Path) -> None:
     scripted.add("web")
 
@@ -180,6 +186,39 @@ async def test_a_clock_that_jumps_back_an_hour_begins_a_generation(scripted: Scr
         assert seen.snapshots()[0]["generation"] == 1, "remembered"
 
 
+async def test_an_engine_whose_clock_was_never_set_is_said_so_and_all_is_repaired_once_it_is(
+    scripted: ScriptedEngine, tmp_path: Path
+) -> None:
+    web = scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 0)) as seen:
+        scripted.clock_ns = 86_400 * 10**9 - time.time_ns()  # as a board without a battery: it has just begun to count
+        scripted.containers[web]["state"] = "exited"
+        scripted.say("web", "die", exitCode="1")
+        await seen.until(lambda: any(s["outcome"] == "failed" for s in seen.snapshots()), "a failed sync")
+        failed = next(s for s in seen.snapshots() if s["outcome"] == "failed")
+        assert (failed["error_code"], failed["answered"]) == ("sync_failed", True)
+        assert "its clock says 1970-01-02T" in failed["error"]
+        await seen.until(lambda: seen.values(topics.DEAD_LETTERS), "the event that has no place")
+        assert [letter["code"] for letter in seen.values(topics.DEAD_LETTERS)] == ["bad_time"]
+        assert seen.facts() == []
+        scripted.clock_ns = 0
+        await seen.until(lambda: seen.snapshots()[-1]["outcome"] == "listed", "a listing again")
+        assert (seen.snapshots()[-1]["generation"], seen.snapshots()[-1]["containers"][0]["state"]) == (0, "exited")
+    assert (EARLIEST_NS, LATEST_NS) == (facts.EARLIEST_NS, facts.LATEST_NS), "what the fold does not take"
+
+
+async def test_an_answer_that_was_long_on_its_way_is_no_jump_of_the_clock(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    scripted.add("web")
+    async with watching(scripted.url, tmp_path, Pace(60, 0.3, 1)) as seen:
+        told = scripted.calls["info"]
+        async with seen.watch.shared.order:  # as while a long inspect of an exec is waited for
+            await seen.until(lambda: scripted.calls["info"] > told, "the engine has told its time")
+            seen.watch.shared.advance(seen.watch.shared.clock.saw(scripted.now_ns() + 10 * 10**9))  # much happened meanwhile
+        listed = len(seen.snapshots())
+        await seen.until(lambda: len(seen.snapshots()) > listed, "the listing")
+        assert seen.snapshots()[listed]["generation"] == 0
+
+
 async def test_a_late_event_is_no_jump_of_the_clock(scripted: ScriptedEngine, tmp_path: Path) -> None:
     scripted.add("web")
     async with watching(scripted.url, tmp_path) as seen:
@@ -196,10 +235,10 @@ async def test_an_engine_that_answers_500_is_retried_and_the_next_listing_tells(
     scripted.add("web")
     async with watching(scripted.url, tmp_path, Pace(60, 0.3, 2)) as seen:
         scripted.fault = "500"
-        await seen.until(lambda: seen.watch.shared.counts.total["failures.info"] >= 2, "failed syncs", 20)
+        await seen.until(lambda: seen.watch.shared.counts.total["failures.info"] >= 2, "failed syncs")
         scripted.fault = None
         count = len(seen.snapshots())
-        await seen.until(lambda: len(seen.snapshots()) > count, "a listing again", 20)
+        await seen.until(lambda: len(seen.snapshots()) > count, "a listing again")
         assert seen.snapshots()[count]["failures"] >= 2
         assert seen.watch.shared.counts.total["retries"] >= 4
         assert len([r for r in caplog.records if "a sync failed" in r.message]) == 1, "said once"
@@ -209,12 +248,12 @@ async def test_an_engine_that_hangs_ends_no_loop(scripted: ScriptedEngine, tmp_p
     scripted.add("web")
     async with watching(scripted.url, tmp_path, Pace(0.4, 0.3, 0), timeout_s=0.5) as seen:
         scripted.fault = "hang"
-        await seen.until(lambda: seen.watch.shared.counts.total["failures.info"] >= 1, "a failed sync", 20)
+        await seen.until(lambda: seen.watch.shared.counts.total["failures.info"] >= 1, "a failed sync")
         scripted.fault = None
         count = len(seen.snapshots())
-        await seen.until(lambda: len(seen.snapshots()) > count + 1, "listings again", 20)
+        await seen.until(lambda: len(seen.snapshots()) > count + 1, "listings again")
         scripted.say("web", "pause")
-        await seen.until(lambda: "pause" in seen.actions(), "events again", 20)
+        await seen.until(lambda: "pause" in seen.actions(), "events again")
 
 
 async def test_ticks_keep_their_step_and_skip_what_a_slow_engine_overruns(scripted: ScriptedEngine, tmp_path: Path) -> None:
@@ -385,9 +424,9 @@ async def test_a_sync_that_failed_after_all_retries_is_said_in_its_place_and_nev
             return [s for s in seen.snapshots() if s["outcome"] == "failed"]
 
         scripted.fault = "500"
-        await seen.until(lambda: len(failed()) >= 2, "two failed syncs", 20)
+        await seen.until(lambda: len(failed()) >= 2, "two failed syncs")
         scripted.fault = None
-        await seen.until(lambda: seen.snapshots()[-1]["outcome"] == "listed", "a listing again", 20)
+        await seen.until(lambda: seen.snapshots()[-1]["outcome"] == "listed", "a listing again")
         first, second = failed()[:2]
         assert (first["retry_count"], first["parts"], first["containers"]) == (2, 2, [])
         assert (second["error_code"], second["answered"]) == ("engine_unreachable", False)

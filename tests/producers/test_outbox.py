@@ -74,7 +74,7 @@ def test_a_producer_killed_between_journal_and_acknowledgement_loses_nothing(kaf
         await outlet.close()
 
     asyncio.run(send_the_rest())
-    wait_until(lambda: last + 1 in numbers(kafka, topic), "the last number arrives", 60)
+    wait_until(lambda: last + 1 in numbers(kafka, topic), "the last number arrives")
     arrived = numbers(kafka, topic)
     first_seen = list(dict.fromkeys(arrived))
     assert first_seen == list(range(last + 2)), "a number is missing, or came first after a later one"

@@ -15,7 +15,7 @@ from producers.recording import read
 from producers.watch import Pace
 from schemas import topics
 from tests.platform.engine import IMAGE, DockerEngine
-from tests.platform.process import wait_until
+from tests.platform.process import PATIENCE_S, wait_until
 from tests.producers.watching import watching
 
 pytestmark = pytest.mark.engine
@@ -84,7 +84,7 @@ async def test_an_oom_kill_and_a_crash_loop_are_told_with_their_details(engine: 
         grow = ("sh", "-c", "exec tail -c 100m /dev/zero")
         await asyncio.to_thread(engine.run, "eater", *grow, options=["--memory", "12m", "--memory-swap", "12m"])
         await asyncio.to_thread(engine.run, "crasher", "sh", "-c", "exit 3", options=["--restart", "on-failure:2"])
-        await seen.until(lambda: "oom" in seen.actions("eater") and seen.actions("crasher").count("die") == 3, "the ends", 30)
+        await seen.until(lambda: "oom" in seen.actions("eater") and seen.actions("crasher").count("die") == 3, "the ends")
 
         def details(name: str) -> list[dict[str, object]]:
             return [f["observation"]["inspect"] for f in seen.facts("observation") if f["container"]["name"] == name]
@@ -158,7 +158,7 @@ def test_a_password_in_an_exec_a_health_check_and_a_label_is_in_no_journal_log_o
     finally:
         for process in processes:
             process.send_signal(signal.SIGTERM)
-        assert [process.wait(10) for process in processes] == [0, 0]
+        assert [process.wait(PATIENCE_S) for process in processes] == [0, 0]
     header, entries = read(recording)
     assert any(entry.kind == "event" and "exec" in entry.answer["Action"] for entry in entries)
     everything = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -209,5 +209,5 @@ def test_killed_and_started_again_the_producer_misses_no_event(engine: DockerEng
         expected += [(name, action) for action in ("create", "start", "die", "destroy")]
         wait_until(lambda name=name: (name, "destroy") in seen(), f"the end of {name}")  # type: ignore[misc]
     process.terminate()
-    assert process.wait(5) == 0
+    assert process.wait(PATIENCE_S) == 0
     assert [fact for fact in seen() if fact[1] != "attach"] == expected

@@ -107,7 +107,7 @@ async def test_a_whole_round_gives_every_event_once_in_order_in_one_generation(t
     engine = played(100.0)
     expected = [entry.answer for entry in engine._events if not entry.answer["Action"].startswith("exec_")]
     async with watching(engine, tmp_path, Pace(0.25, 0.25, 0, 100.0), name=None) as seen:
-        await seen.until(lambda: engine.playback.finished() and not seen.snapshots()[-1]["containers"], "the end", 60)
+        await seen.until(lambda: engine.over() and not seen.snapshots()[-1]["containers"], "the end")
         facts = [fact for fact in seen.facts() if not fact["engine_event"]["action"].startswith("exec_")]
         assert [fact["engine_event"]["action"] for fact in facts] == [event["Action"].split(":")[0] for event in expected]
         assert {fact["generation"] for fact in facts} == {0}
@@ -158,3 +158,20 @@ def test_a_recording_without_events_plays_too() -> None:
     engine = RecordedEngine("x", Header(1, "1.41", 5.0), [Entry(0, "info", "", {"ID": "a"}), Entry(1, "list", "", [])])
     assert engine.list() == []
     assert list(engine.played(None)) == []
+
+
+BROKEN = {
+    "nested": gzip.compress(b"[" * 100_000),
+    "no number": gzip.compress(b'{"wst_recording": 1, "began_ns": Infinity, "api_version": "1", "collect_s": 1}\n'),
+    "too large": gzip.compress(b'{"wst_recording": 1, "began_ns": 1, "api_version": "1", "collect_s": 1}\n[1e999, "list", "", null]\n'),
+    "cut": gzip.compress(b'{"wst_recording": 1}')[:12],
+    "damaged": gzip.compress(b"x" * 100)[:14] + b"\xff" * 20,
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_whatever_is_wrong_with_a_recording_is_said_in_one_line(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "broken.wstrec.gz"
+    path.write_bytes(BROKEN[kind])
+    with pytest.raises(SettingError, match=r"broken\.wstrec\.gz (is no recording|cannot be read)"):
+        read(path)

@@ -16,6 +16,7 @@ from producers.store import Store
 from producers.watch import EngineWatch, Pace
 from schemas import topics
 from schemas.codec import codec
+from tests.platform.process import PATIENCE_S
 
 Json = dict[str, Any]
 BY_NAME = {topic.full("wst."): topic for topic in topics.ALL}
@@ -49,7 +50,7 @@ class Watching:
         """All listings so far."""
         return self.values(topics.DOCKER_SNAPSHOTS)
 
-    async def until(self, holds: Callable[[], object], what: str, timeout_s: float = 15.0) -> None:
+    async def until(self, holds: Callable[[], object], what: str, timeout_s: float = PATIENCE_S) -> None:
         """Waits until something holds of what was published."""
         async with asyncio.timeout(timeout_s):
             while not holds():
@@ -71,7 +72,7 @@ async def watching(
     policy: Policy | None = None,
     name: str | None = "laptop",
     timeout_s: float = 2.0,
-    stream_timeout_s: float = 60.0,
+    stream_timeout_s: float = PATIENCE_S,
     may_fail: bool = False,
 ) -> AsyncIterator[Watching]:
     """Watches an engine, or the one at a URL, until the block ends."""

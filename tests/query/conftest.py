@@ -6,7 +6,7 @@ from uuid import uuid4
 
 import pytest
 
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.sinks.clickhouse import Address
 from tests.query.story import told
 from tests.sinks.archives import Real, embedded_url, open_archive

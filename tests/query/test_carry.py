@@ -14,7 +14,7 @@ import pytest
 from clickhouse_connect.driver import Client
 
 from streams import migrate
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.sinks.clickhouse import Address, connect
 from tests.face.api_parts import Served, served, whole_state
 from tests.face.test_cli import wst, wst_process

@@ -13,7 +13,7 @@ from schemas.settings import Settings
 from streams import MetricsCollector
 from streams.api.app import make_app
 from streams.client.http import AsyncApi
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from tests.face.api_parts import LOCAL, make_live, whole_state
 from tests.query.story import CONTAINERS, MINUTE_NS
 from tests.sinks.records import T0_NS

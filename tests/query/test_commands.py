@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streams.cli.plot import fitted, plot, rows, sparkline
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.sinks.clickhouse import Address
 from tests.face.api_parts import Served, served, whole_state
 from tests.face.test_cli import wst
@@ -51,12 +51,25 @@ def test_history_is_drawn_with_its_gaps_left_empty(api: Served) -> None:
 def test_history_for_programs_and_spreadsheets_has_the_gaps_too(api: Served) -> None:
     asked = ("history", "shop", "--since", at(95), "--until", at(105), "--step", "1m")
     said = json.loads(wst(*asked, "--json", "--metric", "memory", WST_API=api.url).stdout)
-    assert list(said["points"][0]) == ["start", "seconds", "coverage", "memory_used_bytes_mean", "memory_used_bytes_max"]
+    figures = [f"memory_used_bytes_{name}" for name in ("mean", "max", "p50", "p95", "p99")]
+    assert list(said["points"][0]) == ["start", "seconds", "coverage", *figures]
     lines = list(csv.DictReader(io.StringIO(wst(*asked, "--csv", WST_API=api.url).stdout)))
     assert [line["cpu_percent_mean"] == "" for line in lines] == [False] * 4 + [True] * 6
     assert {line["workspace_id"] for line in lines} == {"shop@laptop"}
     nothing = wst("history", "gone", WST_API=api.url)
     assert (nothing.returncode, nothing.stdout.splitlines()[-1]) == (0, "nobody saw it use anything in this time")
+
+
+def test_history_of_one_container_is_headed_by_its_name_which_is_only_text(api: Served) -> None:
+    asked = ("history", "shop", "--since", at(80), "--until", at(81), "--step", "1m", "--container")
+    shown = wst(*asked, "db", "--metric", "cpu", WST_API=api.url).stdout.splitlines()
+    assert shown[0].startswith("shop@laptop: db  ")
+    assert "mean 25.0 %" in shown[1]
+    said = json.loads(wst(*asked, "db", "--json", WST_API=api.url).stdout)
+    assert (said["container"], said["points"][0]["cpu_percent_mean"]) == ("db", pytest.approx(25))
+    hostile = wst(*asked, "<b>\x1b[31m' OR 1\n", WST_API=api.url)
+    assert (hostile.returncode, "\x1b" in hostile.stdout) == (0, False)
+    assert hostile.stdout.splitlines()[-1] == "nobody saw it use anything in this time"
 
 
 def test_trend_and_top_are_tables_for_people_and_objects_for_programs(api: Served) -> None:
@@ -69,6 +82,7 @@ def test_trend_and_top_are_tables_for_people_and_objects_for_programs(api: Serve
     assert [one["workspace_id"] for one in json.loads(wst("trend", "shop", "--json", WST_API=api.url).stdout)["trends"]] == ["shop@laptop"]
     ranked = wst("top", "--since", at(0), "--until", at(180), WST_API=api.url).stdout
     assert "325.0 % by web (92%)" in ranked
+    assert {"P95"} < set(ranked.splitlines()[1].split())
     of_one = wst("top", "shop", "--since", at(0), "--until", at(180), "--by", "memory", WST_API=api.url).stdout.splitlines()
     assert (of_one[2].split()[0], of_one[3].split()[0], of_one[-1][:6]) == ("db", "web", "peak: ")
     assert json.loads(wst("top", "--json", WST_API=api.url).stdout)["workspaces"] == []

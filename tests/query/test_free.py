@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from streams import migrate
 from streams.api.app import make_app
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.query.csv_text import csv_text, safe
 from streams.query.free import LONGEST_SQL, FreeQueries, Limits
 from streams.query.sql_rules import judge_ast, judge_tree, readable

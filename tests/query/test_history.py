@@ -8,17 +8,19 @@ from urllib.parse import quote
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from schemas.errors import SettingError
 from streams.api.app import make_app
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.query.history import DAY_NS, HOUR_NS, MOST_POINTS, plan, points
 from streams.query.present import time_text
 from tests.face.api_parts import LOCAL, make_live, whole_state
 from tests.query.story import CONTAINERS, GAP, MIB, MINUTE_NS, MINUTES, PEAK, SECOND_NS
 from tests.sinks.records import HOSTILE, T0_NS
+
+SHOP_HISTORY = "/api/v1/workspaces/shop/history"
 
 
 @pytest.fixture
@@ -52,6 +54,45 @@ async def test_a_minute_of_history_says_what_the_containers_used_in_it(api: http
     assert peak["memory_used_bytes_mean"] == pytest.approx(2 * 100 * MIB + 100 * MIB)
 
 
+async def test_percentiles_of_a_step_are_of_its_ticks_and_the_same_from_samples_and_windows(api: httpx.AsyncClient) -> None:
+    said = await ask(api, "/api/v1/workspaces/shop/history", since=at(60), until=at(120), step="1h")
+    (hour,) = said["points"]
+    assert said["source"] == "hour"
+    # Forty minutes were seen, 39 of them at 75 %, and one at 325 %.
+    assert [hour[f"cpu_percent_p{part}"] for part in (50, 95)] == [pytest.approx(75, rel=0.01)] * 2
+    assert hour["cpu_percent_p99"] == pytest.approx(75, rel=0.01) or hour["cpu_percent_p99"] == pytest.approx(325, rel=0.01)
+    fine = await ask(api, "/api/v1/workspaces/shop/history", since=at(60), until=at(120), step="30m")
+    assert fine["source"] == "samples"
+    for name in (f"{metric}_p{part}" for metric in ("cpu_percent", "memory_used_bytes") for part in (50, 95)):
+        assert fine["points"][0][name] == pytest.approx(hour[name], rel=0.01)
+
+
+async def test_of_one_container_history_says_what_it_used_from_samples_and_from_windows(api: httpx.AsyncClient) -> None:
+    for container, cores in (("web", 0.5), ("db", 0.25)):
+        (minute,) = (await ask(api, SHOP_HISTORY, since=at(80), until=at(81), step="1m", container=container))["points"]
+        assert (minute["cpu_percent_mean"], minute["container_count"]) == (pytest.approx(cores * 100), 1)
+        said = await ask(api, SHOP_HISTORY, since=at(0), until=at(60), step="1h", container=container)
+        assert (said["source"], said["container"]) == ("hour", container)
+        (hour,) = said["points"]
+        # The first minute has no reading before it to count from.
+        assert hour["cpu_core_seconds"] == pytest.approx(cores * 59 * 60)
+        assert hour["cpu_percent_p95"] == pytest.approx(cores * 100, rel=0.01)
+        assert (hour["coverage"], hour["container_count"]) == (pytest.approx(59 / 60), 1)
+
+
+@pytest.mark.parametrize("step", ["1m", "1h"])
+async def test_a_container_may_be_named_by_its_id_or_twelve_digits_of_it(api: httpx.AsyncClient, step: str) -> None:
+    (sample, *_) = (await ask(api, "/api/v1/workspaces/blog/samples", since=at(0), until=at(60)))["samples"]
+    for container, seen in (
+        (sample["container_id"], True),
+        (sample["container_id"][:12], True),
+        (sample["container_id"][:11], False),
+        ("web", False),
+    ):
+        said = await ask(api, "/api/v1/workspaces/blog/history", since=at(0), until=at(60), step=step, container=container)
+        assert any(point["coverage"] for point in said["points"]) == seen, container
+
+
 async def test_missing_is_not_zero_a_gap_has_nulls_and_no_coverage(api: httpx.AsyncClient) -> None:
     said = await ask(api, "/api/v1/workspaces/shop/history", since=at(95), until=at(135), step="1m")
     seen = [point["cpu_percent_mean"] is not None for point in said["points"]]
@@ -59,6 +100,7 @@ async def test_missing_is_not_zero_a_gap_has_nulls_and_no_coverage(api: httpx.As
     assert seen == [not GAP.start - 1 <= minute < GAP.stop for minute in range(95, 135)]
     hole = said["points"][10]
     assert (hole["coverage"], hole["covered_seconds"], hole["network_rx_bytes"], hole["memory_used_bytes_max"]) == (0.0, 0.0, None, None)
+    assert {hole[f"cpu_percent_p{part}"] for part in (50, 95, 99)} == {None}
 
 
 async def test_a_step_shorter_than_the_interval_has_no_holes_and_the_same_sum(api: httpx.AsyncClient) -> None:
@@ -135,6 +177,7 @@ async def test_names_are_parameters(api: httpx.AsyncClient) -> None:
         assert found.status_code == 200, found.text
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**62), st.integers(1, 400 * DAY_NS), st.none() | st.integers(1, 60) | st.sampled_from([3600, 86_400]))
 def test_a_plan_covers_what_was_asked_in_a_bearable_number_of_steps(since_ns: int, length_ns: int, step_s: int | None) -> None:
     try:

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import SettingError
 from streams.api.app import make_app
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.query.trends import MEASURES, top, trends
 from tests.face.api_parts import LOCAL, make_live, whole_state
 from tests.query.story import DAY_NS, HOUR_NS, MIB, MINUTE_NS, PEAK
@@ -80,6 +80,18 @@ async def test_top_ranks_workspaces_and_names_the_peaks_culprit(story: ClickHous
     assert (whole["source"], [one["workspace_id"] for one in whole["workspaces"]]) == ("hour", ["shop@laptop"])
     # The peak is where the windows say it is; it has a culprit as its samples are still there.
     assert whole["workspaces"][0]["peak"]["container_name"] == "web"
+
+
+@pytest.mark.parametrize(("since_ns", "source"), [(T0_NS, "sample"), (T0_NS - 7 * HOUR_NS, "hour")])
+async def test_percentiles_of_top_are_the_same_from_samples_and_windows(story: ClickHouseArchive, since_ns: int, source: str) -> None:
+    # Of the afternoon 149 minutes were seen, one of them far above the others; the made-up hours before it have no percentiles to merge.
+    said = await top(story, None, "cpu", since_ns, T0_NS + 3 * HOUR_NS, 10)
+    assert said["source"] == source
+    assert [(one["workspace_id"], one["cpu_percent_p95"]) for one in said["workspaces"]] == [
+        ("shop@laptop", pytest.approx(75, rel=0.01)),
+        ("blog@laptop", pytest.approx(10, rel=0.01)),
+    ]
+    assert said["workspaces"][0]["cpu_percent_max"] == 325
 
 
 async def test_top_of_one_workspace_ranks_its_containers(story: ClickHouseArchive) -> None:

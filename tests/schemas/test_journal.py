@@ -90,11 +90,16 @@ def test_a_number_is_never_used_again_after_pruning(tmp_path: Path) -> None:
     assert again.append([record(1)]) == 6
 
 
-def test_compaction_keeps_the_last_record_of_each_key_and_what_is_young(tmp_path: Path) -> None:
+def test_the_keys_of_a_partition_are_read_in_order_and_records_deleted_by_number(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite", 1)
-    journal.append([Record("t", key, None, (), ms) for key, ms in ((b"a", 1), (b"b", 2), (b"a", 3), (b"a", 50), (b"c", 60))])
-    assert journal.compact("t", 0, before_ms=10) == 2
-    assert [(entry.record.key, entry.record.timestamp_ms) for entry in journal.read(0, 9)] == [(b"b", 2), (b"a", 50), (b"c", 60)]
+    journal.append(
+        [Record(topic, key, b"v", (), ms) for topic, key, ms in (("t", b"a", 1), ("u", b"a", 2), ("t", None, 3), ("t", b"b", 4))]
+    )
+    assert journal.keys("t", 0, 0, 2) == [(1, b"a", 1), (3, None, 3)]
+    assert journal.keys("t", 0, 3, 2) == [(4, b"b", 4)]
+    assert journal.delete([]) == 0
+    assert journal.delete([1, 2, 99]) == 2
+    assert [entry.seq for entry in journal.read(0, 9)] == [3, 4]
 
 
 def test_cursors_are_remembered_per_consumer_topic_and_partition(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import json
 import time
 from typing import Any
 
+import httpx
 import pytest
 from fastavro import parse_schema, schemaless_reader
 from hypothesis import HealthCheck, given, settings
@@ -16,7 +17,7 @@ from schemas import topics
 from schemas.codec import Undecodable, codec, framed, plain, versions
 from schemas.errors import SettingError, Unreachable
 from schemas.publish import make_record
-from schemas.registry import use
+from schemas.registry import Registry, use
 from schemas.settings import Settings
 from schemas.tick_decoder import TickDecoder
 from streams.cli.topic_admin import TopicAdmin
@@ -25,6 +26,7 @@ from streams.log_epoch import read_epoch, read_to_end
 from streams.sinks.letters import KafkaLetters
 from streams.sinks.rows import arrived
 from tests.platform.kafka import KafkaBroker
+from tests.platform.registry import SchemaRegistry
 from tests.schemas.tiny_registry import TinyRegistry, forget_ids, tiny_registry
 from tests.sinks.records import event
 
@@ -153,3 +155,30 @@ async def test_on_kafka_writers_use_it_and_readers_take_both(registry: TinyRegis
     assert await read_epoch(with_registry) == epoch
     async with TopicAdmin(with_registry) as admin:
         assert await admin.plan() == []
+
+
+def _asked(url: str, path: str, method: str = "GET", body: Any = None) -> Any:
+    return httpx.request(method, url + path, json=body, timeout=30, trust_env=False).raise_for_status().json()
+
+
+def test_a_real_registry_that_insists_on_full_compatibility_takes_every_version_once_and_gives_it_back(
+    schema_registry: SchemaRegistry, unique: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forget_ids(monkeypatch)
+    url, prefix = schema_registry.url, f"{unique}."
+    _asked(url, "/config", "PUT", {"compatibility": "FULL_TRANSITIVE"})
+    use(url, prefix)
+    for topic in topics.ALL:
+        assert _asked(url, f"/subjects/{prefix}{topic.name}-value/versions") == sorted(versions(topic.subject))
+    theirs = framed(EVENT.encode(event(3))) or b""
+    given_back = json.loads(_asked(url, f"/schemas/ids/{int.from_bytes(theirs[1:5], 'big')}")["schema"])
+    record = schemaless_reader(io.BytesIO(theirs[5:]), parse_schema(given_back), None)
+    assert record["seq"] == 3  # type: ignore[index,call-overload]
+    assert EVENT.decode(theirs) == EVENT.decode(EVENT.encode(event(3)))
+    # Whoever comes after looks up what is there.
+    forget_ids(monkeypatch)
+    use(url, prefix)
+    assert framed(EVENT.encode(event(3))) == theirs
+    changed = EVENT.schema | {"fields": [field for field in EVENT.schema["fields"] if field["name"] != "id"]}
+    with pytest.raises(SettingError, match=f"refuses /subjects/{unique}.workspace.changes-value/versions"):
+        Registry(url).id_of(f"{prefix}workspace.changes-value", changed)

@@ -13,7 +13,7 @@ from typing import Any
 from clickhouse_connect.driver import Client
 
 from streams import migrate
-from streams.query.archive import ClickHouseArchive
+from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.sinks.clickhouse import Address, ClickHouseSink, connect
 from streams.sinks.rows import Block
 

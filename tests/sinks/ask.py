@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from streams.sinks.clickhouse import Address, connect
+from tests.platform.process import PATIENCE_S
 
 
 def ask(directory: Path, *questions: str) -> list[list[list[Any]]]:
     """Rows of each question."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.sinks.ask", str(directory), *questions], stdout=subprocess.PIPE, check=True, timeout=60
+        [sys.executable, "-m", "tests.sinks.ask", str(directory), *questions], stdout=subprocess.PIPE, check=True, timeout=PATIENCE_S
     )
     answers: list[list[list[Any]]] = json.loads(done.stdout)
     return answers

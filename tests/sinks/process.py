@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from tests.platform.process import ROOT, ServerProcess
+from tests.platform.process import PATIENCE_S, ROOT, ServerProcess
 
 
 class SinkProcess(ServerProcess):
@@ -31,4 +31,4 @@ def wst(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """Runs a command to its end, with nothing but these settings."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("WST_")}
     command = [sys.executable, "-m", "schemas.wst", *arguments]
-    return subprocess.run(command, env=own | settings, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(command, env=own | settings, capture_output=True, text=True, check=False, timeout=PATIENCE_S)

@@ -16,6 +16,7 @@ from streams.sinks.consumer import Policy, SinkConsumer
 from streams.sinks.letters import BrokerAway, KafkaLetters
 from streams.sinks.source import GroupSource
 from tests.platform.kafka import KafkaBroker
+from tests.platform.process import PATIENCE_S
 from tests.sinks.test_consumer import QUICK, Failing, Script, raw
 from tests.sinks.test_crash_cluster import PARTITIONS, logged
 from tests.sinks.traffic import Traffic
@@ -52,9 +53,9 @@ async def test_told_to_stop_while_no_broker_takes_dead_letters_it_ends_at_once_a
     source, letters = Script([raw(1), raw(2, b"junk")]), Away(10_000)
     consumer = SinkConsumer(source, Failing(), letters, "wst.", Policy(linger_s=0.01, first_wait_s=60, longest_wait_s=60))
     running = asyncio.create_task(consumer.run())
-    await asyncio.wait_for(letters.asked.wait(), 5)
+    await asyncio.wait_for(letters.asked.wait(), PATIENCE_S)
     consumer.stop()
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, PATIENCE_S)
     assert source.committed == []
 
 

@@ -20,6 +20,7 @@ from streams.sinks.clickhouse import Busy, Unfit
 from streams.sinks.consumer import Policy, Sink, SinkConsumer
 from streams.sinks.rows import Block
 from streams.sinks.source import Batches, Raw
+from tests.platform.process import PATIENCE_S
 from tests.sinks import records
 from tests.sinks.records import T0_NS, position
 
@@ -65,8 +66,11 @@ class Script:
             assert self.consumer is not None
             self.consumer.stop()
 
-    def lag(self) -> dict[str, int]:
+    def lag(self) -> dict[TopicPartition, int]:
         return {}
+
+    async def end(self) -> int:
+        return 1_000
 
     async def stop(self) -> None: ...
 
@@ -125,9 +129,9 @@ async def test_told_to_stop_while_the_archive_is_away_it_ends_at_once_and_commit
     archive = Failing(*[Busy("away")] * 10_000)
     consumer, _ = assembled(source, archive, Policy(linger_s=0.01, first_wait_s=60, longest_wait_s=60))
     running = asyncio.create_task(consumer.run())
-    await asyncio.wait_for(archive.failed.wait(), 5)
+    await asyncio.wait_for(archive.failed.wait(), PATIENCE_S)
     consumer.stop()
-    await asyncio.wait_for(running, 2)
+    await asyncio.wait_for(running, PATIENCE_S)
     assert source.committed == []
 
 
@@ -230,3 +234,26 @@ async def test_a_batch_is_bounded_by_records_and_by_bytes() -> None:
         await consumer.run()
         assert len(archive.facts) == 40
         assert consumer.counters.batches >= 4
+
+
+async def test_a_watchdog_judges_the_sink_only_while_it_is_its_own_turn() -> None:
+    seen: list[dict[str, tuple[int, int]]] = []
+
+    class Watched(Failing):
+        async def write(self, blocks: Sequence[Block]) -> None:
+            seen.append(dict(await consumer.standing()))
+            await super().write(blocks)
+
+    source = Script([raw(1), raw(2)])
+    consumer, _ = assembled(source, Watched(Busy("away")))
+    wait = consumer._told_to_stop
+
+    async def waiting(wait_s: float) -> bool:
+        seen.append(dict(await consumer.standing()))
+        return await wait(wait_s)
+
+    consumer._told_to_stop = waiting  # type: ignore[method-assign]  # between two attempts
+    assert await consumer.standing() == {"the sink": (0, 1_000)}
+    await consumer.run()
+    assert seen == [{}, {}, {}]
+    assert await consumer.standing() == {"the sink": (2, 1_000)}

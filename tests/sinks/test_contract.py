@@ -188,6 +188,19 @@ async def test_samples_are_exact_and_the_earliest_tick_of_a_repeated_one_wins(pa
     assert await pair.archive.samples("shop", T0_NS, T0_NS + 8) == []
 
 
+async def test_samples_that_repeat_within_one_insert_and_have_hostile_names_are_each_one_row(pair: Pair) -> None:
+    """They are not looked for when they go in, so the readers' FINAL has to find them in one part."""
+    hostile = {"container_name": HOSTILE, "service": "", "outcome": "folded"}
+    kept = [records.sample(f"c{n}", T0_NS + n % 2, cpu_ns=n) | hostile for n in range(5)]
+    again = [records.sample(f"c{n}", T0_NS + n % 2, "out_of_order", cpu_ns=-1) for n in range(5)]
+    written = [(records.usage(position(at), samples=rows, workspace_name=HOSTILE), at) for at, rows in ((9, again), (3, kept), (7, again))]
+    await pair.write(topics.WORKSPACE_USAGE, *written)
+    rows = await pair.archive.samples("shop@laptop", T0_NS, T0_NS + 8)
+    assert sorted((row["container_id"], row["cpu_ns"], row["container_name"], row["workspace_name"], row["service"]) for row in rows) == [
+        (f"c{n}", n, HOSTILE, HOSTILE, "") for n in range(5)
+    ]
+
+
 async def test_windows_are_those_of_the_workspace_with_the_most_samples(pair: Pair) -> None:
     hour_ms = 3_600_000
     start = T0_NS // 10**6

@@ -18,6 +18,7 @@ from streams.sinks.clickhouse import Address, connect
 from streams.sinks.rows import TOPICS
 from tests.platform.clickhouse_http import ClickHouseHttpServer, Fault
 from tests.platform.kafka import KafkaBroker
+from tests.platform.process import PATIENCE_S
 from tests.sinks.process import SinkProcess
 from tests.sinks.traffic import Traffic, answers, expected, partition, questions
 
@@ -83,7 +84,7 @@ def settings(kafka: KafkaBroker, server: ClickHouseHttpServer, unique: str) -> d
     }
 
 
-async def all_committed(kafka: KafkaBroker, unique: str, timeout_s: float = 60) -> None:
+async def all_committed(kafka: KafkaBroker, unique: str, timeout_s: float = PATIENCE_S) -> None:
     """Waits until the group stands behind the last record of every partition."""
     consumer = AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap, group_id=f"{unique}.sink", enable_auto_commit=False)
     await consumer.start()

@@ -87,7 +87,7 @@ def test_killed_and_paused_in_the_middle_of_inserts_it_loses_and_doubles_nothing
         sink.kill()
         journal.append(traffic.batch(50))
         sink.start()
-    wait_until(lambda: _through(journal), "the sink has everything", 40)
+    wait_until(lambda: _through(journal), "the sink has everything")
     sink.stop()
     log = [(e.record, Position(journal.epoch, e.partition, e.seq)) for e in journal.read(0, 1_000_000) if e.record.topic in MIXED_TOPICS]
     assert len(log) > 5_000

@@ -154,6 +154,33 @@ def test_printed_it_is_the_whole_script_for_a_cluster_and_runs_on_an_empty_serve
         client.close()
 
 
+def test_the_role_for_tools_is_made_of_statements_clickhouse_understands_and_may_only_read(unique: str) -> None:
+    """The embedded engine has no users to make roles for: it parses the statements all the same."""
+    client = connect(Address(embedded_url(), unique))
+    try:
+        for cluster in (None, "prod"):
+            create, grant = migrate.reader("archive", cluster)
+            on = f" ON CLUSTER {cluster}" if cluster else ""
+            asked = "SELECT formatQuerySingleLine({create:String}), formatQuerySingleLine({grant:String})"
+            (formatted,) = client.query(asked, parameters={"create": create, "grant": grant}).result_rows
+            assert list(formatted) == [f"CREATE ROLE IF NOT EXISTS wst_reader{on}", f"GRANT{on} SELECT ON archive.* TO wst_reader"]
+        # Whoever may make no role is told so, and by an embedded archive nobody is asked.
+        assert migrate.make_reader(Address("http://somewhere", unique), client, None) is not None
+        assert migrate.make_reader(Address(embedded_url(), unique), client, None) is None
+    finally:
+        client.close()
+
+
+def test_a_server_that_lets_this_user_make_no_role_is_migrated_and_says_so(unique: str, clickhouse_http: ClickHouseHttpServer) -> None:
+    done = wst("migrate", WST_CLICKHOUSE_URL=clickhouse_http.url, WST_CLICKHOUSE_DATABASE=unique)
+    assert done.returncode == 0
+    assert "the role wst_reader is not there" in done.stderr
+    printed = wst("migrate", "--print", WST_CLICKHOUSE_URL=clickhouse_http.url, WST_CLICKHOUSE_CLUSTER="prod").stdout
+    assert printed.endswith(
+        "CREATE ROLE IF NOT EXISTS wst_reader ON CLUSTER `prod`;\n\nGRANT ON CLUSTER `prod` SELECT ON `wst`.* TO wst_reader;\n\n"
+    )
+
+
 def test_the_command_migrates_and_says_so(unique: str, clickhouse_http: ClickHouseHttpServer) -> None:
     there = {"WST_CLICKHOUSE_URL": clickhouse_http.url, "WST_CLICKHOUSE_DATABASE": unique}
     names = ", ".join(migration.name for migration in migrate.migrations())

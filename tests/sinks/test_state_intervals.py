@@ -2,17 +2,34 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from schemas import topics
+from streams.core import workspace
+from streams.core.changes import StatusChanged
+from streams.core.condition import condition
+from streams.core.facts import Position, parse_fact
+from streams.sinks.rows import arrived
+from tests.core_state import makers
+from tests.lane.test_agents import Desk, fact_input
 from tests.sinks import records
 from tests.sinks.archives import Real
 from tests.sinks.records import T0_NS, arrive, position, rows_of
 
 S = 10**9
+_LIVES = itertools.count()
+#: What may happen to one container: well, badly, and while it is paused or unwell.
+STORY: list[dict[str, Any]] = [
+    *[{"action": action} for action in ("create", "start", "start", "pause", "unpause", "exec_create", "oom", "stop", "destroy")],
+    *[{"action": "die", "exit_code": code} for code in (0, 1, 137)],
+    *[{"action": "health_status", "health": health} for health in ("healthy", "unhealthy")],
+]
 
 
 def changed(at: int, offset: int, old: str, new: str) -> tuple[Any, Any]:
@@ -32,10 +49,10 @@ async def write(archive: Real, *told: tuple[Any, Any]) -> None:
         await archive.write(rows_of(topic, arrival))
 
 
-def intervals(archive: Real) -> list[tuple[str, str, int, int | None]]:
+def intervals(archive: Real, workspace_id: str = "shop@laptop") -> list[tuple[str, str, int, int | None]]:
     """Status, condition, begin and end in seconds after T0."""
-    sql = "SELECT status, condition, `from`, `to` FROM {db}.state_intervals WHERE workspace_id = 'shop@laptop' ORDER BY `from`"
-    rows = archive.rows(sql)
+    sql = "SELECT status, condition, `from`, `to` FROM {db}.state_intervals WHERE workspace_id = '{name}' ORDER BY `from`"
+    rows = archive.rows(sql.replace("{name}", workspace_id))
     return [
         (status, condition, (begin - T0_NS) // S, None if end is None else (end - T0_NS) // S) for status, condition, begin, end in rows
     ]
@@ -134,3 +151,36 @@ async def test_a_change_within_a_gap_that_lasts_over_it_is_known_after_it(chdb_a
         ("unknown", "unknown", 15, 25),
         ("inactive", "ok", 25, None),
     ]
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from(STORY), min_size=1, max_size=25), st.lists(st.booleans(), min_size=25, max_size=25))
+async def test_every_status_is_told_with_the_condition_it_came_with_however_facts_were_sliced(
+    chdb_archive: Real, actions: list[dict[str, Any]], ends_slice: list[bool]
+) -> None:
+    """What the agent publishes of random lives, in random slices, against each fact folded alone."""
+    name = f"life-{next(_LIVES)}@laptop"
+    desk, alone, expected = Desk(), workspace.initial(name), list[tuple[str, str, int]]()
+    for offset, said in enumerate(actions):
+        # At its own second, so that each begin names one fact.
+        record = makers.event(said["action"], offset, **{key: value for key, value in said.items() if key != "action"})
+        record |= {"workspace_id": name, "time_ns": T0_NS + offset * S, "recorded_at_ns": T0_NS + offset * S}
+        desk.state.fold(fact_input(record, offset))
+        if ends_slice[offset]:
+            desk.state.finish()
+        _, told = workspace.fold(alone, parse_fact(record), Position(3, 0, offset))
+        if any(isinstance(change.detail, StatusChanged) for change in told):
+            expected.append((alone.status, condition(alone), offset))
+    desk.state.finish()
+    for topic in (topics.WORKSPACE_CHANGES, topics.WORKSPACE_STATE):
+        full = topic.full("wst.")
+        there = [
+            arrived(topic.name, position(number, epoch=3), sent.key or b"", sent.value, tuple(sent.headers), sent.timestamp_ms or 0)
+            for number, sent in enumerate(record for record in desk.sent if record.topic == full)
+        ]
+        await chdb_archive.write(rows_of(topic, *there))
+    found = intervals(chdb_archive, name)
+    begun = {begin: (status, how) for status, how, begin, _ in found}
+    assert [(*begun[offset], offset) for _, _, offset in expected] == expected
+    if expected:
+        assert found[-1][:2] == (alone.status, condition(alone))

@@ -27,8 +27,9 @@ async def filled(archive: Real) -> None:
         a = counters(second, cpu_total_ns=cpu_ns, memory_usage_bytes=(200 + number) << 20, network_rx_bytes=5000 + 600 * number)
         log.fold(tick(second, {"a": a, "b": counters(second, network_namespace=44)}))
     log.records += publish_owed(log.state, 1000 * (NOON_S + 2 * 24 * HOUR_S))
-    for offset, record in enumerate(log.records):
-        await archive.write(rows_of(topics.WORKSPACE_USAGE, arrive(topics.WORKSPACE_USAGE, record, position(offset))))
+    arrivals = [arrive(topics.WORKSPACE_USAGE, record, position(offset)) for offset, record in enumerate(log.records)]
+    for begin in range(0, len(arrivals), 50):
+        await archive.write(rows_of(topics.WORKSPACE_USAGE, *arrivals[begin : begin + 50]))
 
 
 async def test_percentiles_are_within_one_percent_of_those_of_the_samples_and_of_a_day_come_from_all_of_it(chdb_archive: Real) -> None:

@@ -162,6 +162,20 @@ def test_a_failing_engine_is_an_error_then_silent_then_one_recovery_from_the_fir
     assert (log.shop["sync_attempts"], log.shop["stale"]) == (0, False)
 
 
+def test_who_asks_for_a_sync_that_fails_is_told_each_time_and_the_episode_stays_one() -> None:
+    log = watched()
+    log.failed(request_id="r1")
+    log.clock.s += 1
+    log.failed()
+    log.clock.s += 1
+    log.failed(request_id="r2", code="engine_unreachable")
+    told = [(event["error"]["code"], event["error"]["context"]["request_id"]) for event in log.events("error")]
+    assert told == [("engine_unreachable", "r1"), ("refused", "r2")]
+    log.clock.s += 1
+    log.listing(entry("web", "running"))
+    assert codes(log) == ["engine_unreachable", "refused", "-engine_unreachable"]
+
+
 def test_an_engine_whose_listings_fail_while_its_events_come_is_not_silent() -> None:
     log = watched()
     for _ in range(12):

@@ -13,7 +13,7 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.publish import Record
 from schemas.settings import Settings
-from streams.agents import UsageAgent, Writer
+from streams.agents import Writer
 from streams.core import samples, updates
 from streams.core.facts import Position
 from streams.core.updates import EngineUpdates, UpdatePolicy, Updates, activity, is_due, update
@@ -21,6 +21,7 @@ from streams.core.usage_bytes import from_bytes, to_bytes
 from streams.dead_letters import DeadLetters
 from streams.lane import Input
 from streams.topology import usage_table
+from streams.usage_agent import UsageAgent
 from streams.usage_telling import UsageTelling, update_policy
 from tests.core_usage.ticks import NOON_S, SECOND_NS, STEADY, counters, tick
 
@@ -68,6 +69,7 @@ class Meter:
             value = codec("stats_tick").encode(one)
             key = one["workspace_id"].encode()
             self.agent.fold(Input("wst.docker.stats", Position(3, 0, self.folded), key, value, (), one["tick_at_ns"] // 1_000_000))
+            self.agent.finish()
 
     def of(self, topic: topics.Topic) -> list[Json]:
         """Values of a topic, a record that was sent again told once."""

@@ -9,14 +9,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from schemas import topics
 from schemas.codec import codec
+from schemas.requests import ERASE_HEADER
 from streams.api.app import make_app
 from streams.query.past import states_at
 from streams.query.present import state_json, time_text
+from streams.replay.refold import RawFact, Refold
 from tests.core_state.makers import Record, at, command, event, notice, seen
 from tests.core_state.test_properties import LOGS, TIMES
 from tests.face.api_parts import LOCAL, make_live, whole_state
 from tests.sinks.archives import Real
+from tests.sinks.records import arrive, forgotten_by, rows_of
 from tests.time.log import Log, of, placeless, slices
 
 
@@ -72,6 +76,28 @@ async def test_an_instant_between_two_facts_of_one_slice_is_folded(chdb_archive:
         [], [("active", "ok")], [("inactive", "failing")], [("inactive", "failing")], [("active", "ok")], [("inactive", "ok")],
         [("inactive", "ok")], [("archived", "ok")],
     ]  # fmt: skip
+
+
+async def test_a_later_life_of_an_erased_workspace_is_folded_from_what_was_kept_of_it(chdb_archive: Real) -> None:
+    log = Log()
+    parts = (
+        [event("start", 0), event("destroy", 1)],
+        [command("forget", 2, erase="1")],
+        [event("start", 3, "db"), event("die", 4, "db", exit_code=3), event("start", 5, "db")],
+    )
+    for part in parts:
+        log.slice(part)
+    again = Refold()
+    again.run(RawFact(codec("fact").encode(record), where) for record, where in log.facts[:3])
+    ((name, (rest, _)),) = again.erased.items()
+    headers = (*forgotten_by(log.facts[2][1]), (ERASE_HEADER, rest))
+    await chdb_archive.write(
+        [*log.rows(), *rows_of(topics.WORKSPACE_STATE, arrive(topics.WORKSPACE_STATE, None, log.facts[2][1], name, headers))]
+    )
+    for seconds in (3, 4, 4.5, 5):
+        (found,) = await states_at(chdb_archive.archive, at(seconds))
+        assert placeless(found) == whole(log.until(name, at(seconds))), seconds
+    assert await states_at(chdb_archive.archive, at(1)) == []
 
 
 async def test_rows_written_again_and_merged_change_no_answer(chdb_archive: Real) -> None:

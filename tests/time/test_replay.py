@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,26 +14,20 @@ from schemas.codec import codec
 from schemas.errors import Refused
 from schemas.journal import Journal
 from schemas.requests import ERASE_HEADER
-from streams.agents import StateAgent, Writer
 from streams.core import workspace
 from streams.core.facts import Position
-from streams.dead_letters import DeadLetters
-from streams.lane import Input
 from streams.replay.into import Into
 from streams.replay.refold import Difference, Live, RawFact, Refold
 from streams.replay.sources import ArchiveSource
 from streams.sinks.block import Block
 from streams.sinks.clickhouse import Address
-from streams.topology import workspaces_table
 from tests.core_state.makers import Record, command, event
 from tests.core_state.test_properties import LOGS
 from tests.e2e.parts import wst
 from tests.sinks.archives import Real
 from tests.sinks.records import arrive, forgotten_by, rows_of
 from tests.time.log import Log, of, slices
-
-PREFIX = "wst."
-PARTITIONS = 4
+from tests.time.worked import PARTITIONS, PREFIX, work
 
 
 def raw(log: Log) -> list[RawFact]:
@@ -96,26 +89,6 @@ def test_each_difference_is_named_by_its_field() -> None:
     assert Difference("shop@laptop", "event", "state.1.99.shop@laptop", None) in found
     assert Difference("shop@laptop", "event", None, ids_of(log)["shop@laptop"][0]) in found
     assert next(one for one in found if one.what.endswith("exit_code")).live == 7
-
-
-def work(path: Path) -> None:
-    """What a worker and its journal do: the state agent over the journal's facts, in slices, its outputs appended."""
-    journal = Journal(path, PARTITIONS)
-    sent: list[Any] = []
-    refused = DeadLetters("state", PREFIX, sent.append)
-    agent = StateAgent(workspaces_table(), Writer(PREFIX, sent.append, refused), refused)
-    name = topics.DOCKER_EVENTS.full(PREFIX)
-    for partition in range(PARTITIONS):
-        agent.begin(partition)
-        entries = journal.read_partition(name, partition, 0, 1_000_000)
-        for number, entry in enumerate(entries, 1):
-            position = Position(journal.epoch, partition, entry.seq)
-            record = entry.record
-            agent.fold(Input(name, position, record.key, record.value, record.headers, record.timestamp_ms))
-            if number % 7 == 0 or number == len(entries):
-                agent.finish()
-    journal.append(sent)
-    journal.close()
 
 
 def environment(tmp_path: Path, **more: str) -> dict[str, str]:

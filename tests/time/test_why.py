@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from streams.api.app import make_app
+from streams.core import workspace
 from streams.core.facts import Position, parse_fact
 from streams.query.present import time_text
 from streams.query.why import trace, why
@@ -20,7 +21,7 @@ from tests.time.log import Log
 
 def ask(*records: Record, seconds: float = 1000) -> Any:
     facts = [(parse_fact(record), Position(1, 3, 100 + number)) for number, record in enumerate(records)]
-    return why(trace(WORKSPACE, facts), TOPIC, at(seconds))
+    return why(trace(workspace.initial(WORKSPACE), facts), TOPIC, at(seconds))
 
 
 def facts(answer: Any, of: str, container: str | None = None) -> list[tuple[str, int]]:
@@ -51,6 +52,13 @@ def test_a_failing_container_is_explained_from_its_start_to_its_end() -> None:
     assert {name: first[name] for name in ("topic", "partition", "offset", "epoch", "time")} == {
         "topic": TOPIC, "partition": 3, "offset": 100, "epoch": 1, "time": time_text(at(0)),
     }  # fmt: skip
+
+
+def test_what_an_error_and_its_alert_both_say_is_said_once() -> None:
+    said = ask(event("start", 0), event("die", 10, exit_code=3))
+    told = facts(said, "container", "web")[-1][0].partition(" → ")[2].split("; ")
+    assert any("unexpectedly" in one for one in told)
+    assert len(told) == len(set(told))
 
 
 def test_the_command_to_read_next_spans_the_last_run_and_quotes_hostile_names() -> None:

@@ -4,7 +4,7 @@ SELECT
     argMax(container_name, part) AS culprit_name, max(part) AS culprit_part
 FROM (
     SELECT tick_at, engine_id, container_id, container_name, {part} AS part
-    FROM {db}.samples_rows FINAL
+    FROM {db}.samples_exact
     WHERE workspace_id = {workspace_id:String}
         AND read_at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC') AND read_at < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
         AND outcome IN ('folded', 'folded_late') AND interval_ns > 0 AND part >= 0

@@ -7,8 +7,12 @@ SELECT
     sum(ticks.cpu) / 1e9 AS cpu_core_seconds,
     sum(ticks.cpu) / sum(covered) * 100 AS cpu_percent_mean,
     max(cpu_then) / 1e3 AS cpu_percent_max,
+    quantilesDDIf(0.01, 0.95)(assumeNotNull(cpu_then), cpu_then IS NOT NULL)[1] AS cpu_part,
+    if(isFinite(cpu_part), cpu_part / 1e3, NULL) AS cpu_percent_p95,
     sum(ticks.held) / sum(covered) * 1e9 AS memory_used_bytes_mean,
     max(used_then) AS memory_used_bytes_max,
+    quantilesDDIf(0.01, 0.95)(assumeNotNull(used_then), used_then IS NOT NULL)[1] AS used_part,
+    if(isFinite(used_part), used_part, NULL) AS memory_used_bytes_p95,
     sum(ticks.network) AS network_bytes,
     sum(ticks.disk) AS disk_bytes,
     argMax(toUnixTimestamp64Nano(tick_at), {peak}) AS peak_ns
@@ -22,7 +26,7 @@ FROM (
         sumOrNullIf(cpu_millipercent, cpu_millipercent >= 0) AS cpu_then,
         sumOrNullIf(memory_used_bytes, memory_used_bytes >= 0) AS used_then,
         network / covered AS network_then, disk / covered AS disk_then
-    FROM {db}.samples_rows AS samples FINAL
+    FROM {db}.samples_exact AS samples
     WHERE ({workspace_id:String} = '' OR workspace_id = {workspace_id:String})
         AND read_at >= fromUnixTimestamp64Nano({since_ns:Int64}, 'UTC') AND read_at < fromUnixTimestamp64Nano({until_ns:Int64}, 'UTC')
         AND outcome IN ('folded', 'folded_late') AND interval_ns > 0

@@ -1,0 +1,1 @@
+"""The usage fold beside other ways of reading Kafka from Python."""

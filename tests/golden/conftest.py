@@ -1,0 +1,5 @@
+from __future__ import annotations
+
+from tests.sinks.conftest import chdb_archive
+
+__all__ = ["chdb_archive"]
