@@ -21,7 +21,8 @@ def time_text(ns: int | None) -> str | None:
     if ns is None or ns <= 0:
         return None
     seconds, rest = divmod(ns, 10**9)
-    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{rest // 10**6:03d}Z"
+    # isoformat takes half of strftime's time, and a list of workspaces holds thousands of times.
+    return f"{datetime.fromtimestamp(seconds, UTC).isoformat()[:19]}.{rest // 10**6:03d}Z"
 
 
 def state_json(record: Mapping[str, Any], metrics: Metrics | None = None) -> Json:
