@@ -10,13 +10,13 @@ from typing import Any, Final
 
 from schemas import topics
 from schemas.codec import Undecodable, codec
-from schemas.identity import notice_fact_id, observation_fact_id
+from schemas.identity import fact_id, notice_fact_id, observation_fact_id
 from streams.agents import Writer, decode_keyed
 from streams.core.changes import section_of, type_of
-from streams.core.engine import Note, Told, is_sign_of_life, judge_restart, take
+from streams.core.engine import RESTARTED, Note, Told, is_sign_of_life, take
 from streams.core.invalid import InvalidMessage
 from streams.core.notices import notice_fact
-from streams.core.reconcile import reconcile
+from streams.core.reconcile import ended_between, reconcile
 from streams.core.words import duration
 from streams.dead_letters import DeadLetters
 from streams.engine_rows import EngineRow
@@ -95,8 +95,9 @@ class ReconcileAgent:
         found = reconcile(parts, states, observation_fact_id)
         news = take(row.health, part)
         self._say(row, news.told, part, record)
-        gap = next(iter(news.before), None)
-        self._say(row, judge_restart(row.health, part, gap, states, found.corrections), part, record)
+        for gap in news.before:
+            ended = ended_between(gap.since_ns or gap.time_ns, gap.time_ns, part["engine_id"], states, found.corrections)
+            self._judge(gap, ended, part, record)
         self._notify(news.before, part, record)
         for fact in found.facts:
             self._writer.write(topics.DOCKER_EVENTS, fact["workspace_id"], fact, fact["kind"], fact["id"], record)
@@ -110,6 +111,20 @@ class ReconcileAgent:
         said += f" and repaired {found.corrections}" if found.corrections else ""
         said += "".join(f"; before it nobody watched for {duration((note.value or 0) * 1_000_000)}" for note in news.before) + "."
         self._tell(row, "sync_complete", part, record, part["recorded_at_ns"], said, "sync", _sync(part, counts))
+
+    def _judge(self, gap: Note, ended: int, part: Record, record: Input) -> None:
+        """Says into the order of the listings that a restart ended containers: folded again, this listing finds them repaired."""
+        if not ended:
+            return
+        engine_id, name, generation = part["engine_id"], part["engine_name"], part["generation"]
+        said = f"{name} or its host went down: {ended} of its containers ended or changed, {gap.reason}"
+        verdict = {
+            "snapshot_id": fact_id("restarted", engine_id, generation, gap.time_ns), "engine_id": engine_id, "engine_name": name,
+            "generation": generation, "listed_at_ns": gap.since_ns, "watched_since_ns": gap.time_ns,
+            "recorded_at_ns": part["recorded_at_ns"], "part": 0, "parts": 2, "sync_interval_ms": part["sync_interval_ms"],
+            "containers": [], "outcome": "restarted", "error": said, "error_code": RESTARTED, "ended": ended,
+        }  # fmt: skip
+        self._writer.write(topics.DOCKER_SNAPSHOTS, engine_id, verdict, "snapshot", str(verdict["snapshot_id"]), record)
 
     def _notify(self, notes: Iterable[Note], part: Record, record: Input) -> None:
         """Tells each of the engine's workspaces; of the ones that know already, or never had to, nobody."""

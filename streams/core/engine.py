@@ -6,15 +6,13 @@ An engine has one problem at a time. An episode is one `error`, one more when it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from streams.core.alerts import CONFIRM_NS
 from streams.core.changes import Alert, ErrorDetail, Recovery
 from streams.core.facts import EARLIEST_NS, LATEST_NS, MAX_NAME, MAX_TEXT
 from streams.core.invalid import InvalidMessage
-from streams.core.state import RUNNING
 from streams.core.words import duration
 
 Record = Mapping[str, Any]
@@ -40,6 +38,8 @@ _TOLD_FAILURES: Final = 3
 _REFUSED_AGAIN_NS: Final = 3_600 * 10**9
 """A supervisor starts a refused producer again and again: one error an hour."""
 _MAX_REFUSED: Final = 16
+_SHORTEST_GAP_NS: Final = 1_000_000
+"""Said of a gap where no clock tells how long it was."""
 
 
 @dataclass(slots=True)
@@ -60,6 +60,8 @@ class EngineState:
         alert: rule of the alert that is raised for it; empty: none.
         alert_since_ns: begin of that episode.
         restarted_since_ns: begin of the gap in which containers of it ended, until the next listing without one; 0: none.
+        judged_generation: clock generation of the last such gap.
+        judged_ns: its end, engine's clock: a verdict on it, or on one before, is known.
         refused: producers that were refused here, with when that was told last, ns since the Unix epoch.
     """
 
@@ -76,6 +78,8 @@ class EngineState:
     alert: str = ""
     alert_since_ns: int = 0
     restarted_since_ns: int = 0
+    judged_generation: int = -1
+    judged_ns: int = 0
     refused: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -138,6 +142,8 @@ def take(engine: EngineState, record: Record) -> News:
         _silent(engine, record, news)
     elif outcome == "refused":
         _refused(engine, record, news)
+    elif outcome == "restarted":
+        _restarted(engine, record, news)
     return news
 
 
@@ -148,11 +154,9 @@ def _introduce(engine: EngineState, record: Record) -> None:
 
 def _listed(engine: EngineState, record: Record, news: News) -> None:
     _introduce(engine, record)
-    listed_at_ns, watched_ns = record["listed_at_ns"], record["watched_since_ns"] or 0
-    unwatched_ns = watched_ns - engine.listed_at_ns
-    if 0 < engine.watched_since_ns < watched_ns and record["generation"] == engine.generation and unwatched_ns > 0:
-        reason = f"nobody watched {engine.name} for {duration(unwatched_ns)}"
-        news.before.append(Note("gap", reason, watched_ns, engine.listed_at_ns, unwatched_ns // 1_000_000))
+    gap = _unwatched(engine, record)
+    if gap is not None:
+        news.before.append(gap)
     lasted_ns = max(record["recorded_at_ns"] - engine.problem_since_ns, 0)
     if engine.problem:
         method = _METHODS.get(engine.problem, "a sync succeeded")
@@ -162,10 +166,30 @@ def _listed(engine: EngineState, record: Record, news: News) -> None:
         if engine.alert:
             news.told.append(Told(message, record["recorded_at_ns"], _alert(engine, record, raised=False)))
             engine.alert = ""
+    listed_at_ns = record["listed_at_ns"]
     news.after.append(Note("engine_back", f"{engine.name} is heard", listed_at_ns, lacking=not (engine.problem or engine.attempts)))
     engine.heard_ns, engine.listed_at_ns, engine.generation = record["recorded_at_ns"], listed_at_ns, record["generation"]
-    engine.watched_since_ns = watched_ns
+    engine.watched_since_ns = record["watched_since_ns"] or 0
     engine.problem, engine.problem_since_ns, engine.attempts, engine.failed = "", 0, 0, ""
+    if gap is None and engine.restarted_since_ns:
+        news.told.append(Told(f"{engine.name} is watched again", engine.heard_ns, _restart_alert(engine, record, 0, raised=False)))
+        engine.restarted_since_ns = 0
+
+
+def _unwatched(engine: EngineState, record: Record) -> Note | None:
+    """What nobody watched between the last listing and this one, in the engine's clock of now."""
+    watched_ns = record["watched_since_ns"] or 0
+    if not engine.watched_since_ns or watched_ns in (0, engine.watched_since_ns):
+        return None
+    lasted_ns = watched_ns - engine.listed_at_ns
+    if record["generation"] != engine.generation:
+        # The engine's clock ran back: its times from before say nothing now, the producer's clock may. A gap there was.
+        heard_ns = record["recorded_at_ns"] - (record["listed_at_ns"] - watched_ns)
+        lasted_ns = max(heard_ns - engine.heard_ns, _SHORTEST_GAP_NS)
+    if lasted_ns <= 0:
+        return None
+    reason = f"nobody watched {engine.name} for {duration(lasted_ns)}"
+    return Note("gap", reason, watched_ns, watched_ns - lasted_ns, lasted_ns // 1_000_000)
 
 
 def _failed(engine: EngineState, record: Record, news: News) -> None:
@@ -243,36 +267,19 @@ def _alert(engine: EngineState, record: Record, *, raised: bool) -> Alert:
     return Alert(engine.alert, "silent_seconds", lasted_s, threshold_s, engine.alert_since_ns, None, {}, key, raised)
 
 
-def judge_restart(engine: EngineState, record: Record, gap: Note | None, states: Iterable[Record], corrections: int) -> list[Told]:
-    """One alert for all containers that an engine's or a host's restart ended, resolved by the next listing without a gap.
-
-    Args:
-        record: the first part of a whole listing, taken already.
-        gap: what that said nobody watched.
-        states: State records of the engine's workspaces, as they were before the listing.
-        corrections: containers that the listing found otherwise.
-    """
-    engine_id, at_ns = record["engine_id"], record["recorded_at_ns"]
-    if gap is None:
-        if not engine.restarted_since_ns:
-            return []
-        resolved = _restart_alert(engine, engine_id, 0, raised=False)
-        engine.restarted_since_ns = 0
-        return [Told(f"{engine.name} is watched again", at_ns, resolved)]
-    since_ns = gap.since_ns or gap.time_ns
-    ended = corrections + sum(
-        since_ns - CONFIRM_NS <= (container["finished_at_ns"] or 0) <= gap.time_ns
-        for state in states
-        for container in state["containers"]
-        if container["engine_id"] == engine_id and container["state"] != RUNNING
-    )
-    if not ended or engine.restarted_since_ns:
-        return []
-    engine.restarted_since_ns = since_ns
-    said = f"{engine.name} or its host went down: {ended} of its containers ended or changed, {gap.reason}"
-    return [Told(said, at_ns, _restart_alert(engine, engine_id, ended, raised=True))]
+def _restarted(engine: EngineState, record: Record, news: News) -> None:
+    """One alert for all containers that a restart ended; the first verdict counts, as later ones saw what came of it."""
+    gap = record["generation"], record["watched_since_ns"] or 0
+    if gap <= (engine.judged_generation, engine.judged_ns):
+        return
+    engine.judged_generation, engine.judged_ns = gap
+    if not engine.restarted_since_ns:
+        engine.restarted_since_ns = record["listed_at_ns"]
+        alert = _restart_alert(engine, record, record["ended"], raised=True)
+        news.told.append(Told(record["error"], record["recorded_at_ns"], alert))
 
 
-def _restart_alert(engine: EngineState, engine_id: str, ended: int, *, raised: bool) -> Alert:
+def _restart_alert(engine: EngineState, record: Record, ended: int, *, raised: bool) -> Alert:
     since_ns = engine.restarted_since_ns
-    return Alert(RESTARTED, "containers_ended", float(ended), 0.0, since_ns, None, {}, f"{engine_id}/{RESTARTED}/{since_ns}", raised)
+    key = f"{record['engine_id']}/{RESTARTED}/{since_ns}"
+    return Alert(RESTARTED, "containers_ended", float(ended), 0.0, since_ns, None, {}, key, raised)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from streams.core.alerts import awaits_confirmation
+from streams.core.alerts import CONFIRM_NS, awaits_confirmation
 from streams.core.containers import STEADY_NS
 from streams.core.facts import EARLIEST_NS, LATEST_NS, MAX_GENERATION
 from streams.core.invalid import InvalidMessage
@@ -78,6 +78,26 @@ def reconcile(parts: Sequence[Record], states: Iterable[Record], make_id: MakeId
         corrections += _seen(writer, entry, folded.get(container_id, []))
     workspaces = len({entry["workspace_id"] for entry in listed.values()})
     return Reconciled(writer.leaves + writer.facts, workspaces, len(listed), corrections, complete)
+
+
+def ended_between(since_ns: int, until_ns: int, engine_id: str, states: Iterable[Record], corrections: int) -> int:
+    """How many of an engine's containers ended or changed while nobody watched: an engine's or a host's restart ends them all.
+
+    Args:
+        since_ns, until_ns: when nobody watched, engine's clock, ns since the Unix epoch.
+        states: State records of the engine's workspaces, as they are before the listing that ends it.
+        corrections: containers that the listing found otherwise.
+    """
+    return corrections + len(
+        [
+            container
+            for state in states
+            for container in state["containers"]
+            if container["engine_id"] == engine_id
+            and container["state"] != RUNNING
+            and since_ns - CONFIRM_NS <= (container["finished_at_ns"] or 0) <= until_ns
+        ]
+    )
 
 
 def _head(by_number: Mapping[int, Record]) -> Record:

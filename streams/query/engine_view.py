@@ -12,6 +12,8 @@ from streams.query.present import time_text
 Record = Mapping[str, Any]
 
 _MS: Final = 1_000_000
+_NO_WORD_OF_IT: Final = ("refused", "restarted")
+"""Outcomes that say nothing of how the engine is now."""
 
 
 @dataclass(slots=True)
@@ -46,7 +48,7 @@ class EngineView:
         """Takes a listing, or a part of it, or what stands in its place."""
         engine = self._engine(part["engine_id"], part["engine_name"])
         at_ns = part["recorded_at_ns"]
-        if at_ns < engine.heard_ns or part["outcome"] == "refused":
+        if at_ns < engine.heard_ns or part["outcome"] in _NO_WORD_OF_IT:
             return
         if part["outcome"] == "silent":
             engine.problem, engine.error = part["error_code"] or "engine_silent", part["error"]

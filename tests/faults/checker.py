@@ -296,13 +296,12 @@ def check_changes(report: Report, log: Topics, again: Refolded) -> dict[str, Jso
 def _said(event: Json) -> Json:
     """What a repeat has to say again.
 
-    How much a sync repaired, or how many containers a restart of the engine ended, is counted against the states as their view
-    had them when the listing was folded: folded again, the view may have come further. Whose event it is, of which listing and
-    cause, stays; readers drop the repeat by its id.
+    How much a sync repaired is counted against the states as their view had them when the listing was folded: folded again, the
+    view may have come further. Readers drop the repeat by its id.
     """
-    if event["stream"] != "engine":
+    if event["type"] != "sync_complete":
         return event
-    return {key: event[key] for key in ("id", "stream", "seq", "type", "engine_id", "cause")}
+    return {**event, "message": "", "sync": {**event["sync"], "corrections": 0}}
 
 
 def check_chains(report: Report, site: Site, told: Mapping[str, Json]) -> None:

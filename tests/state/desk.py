@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from schemas import topics
 from schemas.codec import codec
@@ -24,6 +24,16 @@ from tests.core_state import makers
 Json = dict[str, Any]
 PREFIX: Final = "wst."
 ENGINE_KEY: Final = makers.ENGINE.encode()
+EVENTS: Final = topics.DOCKER_EVENTS.full(PREFIX)
+ENGINES: Final = "engines"
+WORKSPACES: Final = "workspaces"
+
+
+class Durable(NamedTuple):
+    """What a topic's last commit made durable: records of the log before `next`, and the values of its table."""
+
+    next: int = 0
+    values: dict[bytes, bytes] = {}  # noqa: RUF012  # replaced, never changed
 
 
 class Clock:
@@ -51,9 +61,9 @@ class Log:
         self.clock = Clock()
         self.written: list[Record] = []
         self.folded = 0
+        self._durable = {ENGINES: Durable(), WORKSPACES: Durable()}
         self.engines: Table[EngineRow] = engines_table()
         self.workspaces = workspaces_table()
-        self._durable: tuple[int, dict[bytes, bytes], dict[bytes, bytes]] = (0, {}, {})
         self._begin()
 
     def _begin(self) -> None:
@@ -72,23 +82,25 @@ class Log:
         self.state.begin(0)
         self.reconcile.begin(0)
 
-    def commit(self) -> None:
-        """What is folded is durable."""
-        values = []
-        for table in (self.engines, self.workspaces):
+    def commit(self, *names: str) -> None:
+        """What is folded is durable: of both topics, or of those only whose commit was through before the worker died."""
+        for name in names or tuple(self._durable):
+            table = self._tables[name]
             taken = {key: table.take(0, key) for key in table.dirty(0)}
             table.confirm(0, taken)
-            values.append(taken)
-        _, engines, workspaces = self._durable
-        self._durable = self.folded, engines | values[0], workspaces | values[1]
+            self._durable[name] = Durable(self.folded, self._durable[name].values | taken)
 
     def restart(self) -> None:
-        """The worker dies: a successor begins at the last commit, and sends what follows from there again."""
-        self.folded, engines, workspaces = self._durable
+        """The worker dies: a successor begins at the last commits, and sends what follows from there again."""
         self.engines, self.workspaces = engines_table(), workspaces_table()
-        self.engines.restore(0, engines.items())
-        self.workspaces.restore(0, workspaces.items())
+        for name, table in self._tables.items():
+            table.restore(0, self._durable[name].values.items())
+        self.folded = min(durable.next for durable in self._durable.values())
         self._begin()
+
+    @property
+    def _tables(self) -> dict[str, Table[Any]]:
+        return {ENGINES: self.engines, WORKSPACES: self.workspaces}
 
     def say(self, *records: Record) -> None:
         """Appends what others publish, and folds all there is to fold."""
@@ -142,7 +154,9 @@ class Log:
             record = self.written[self.folded]
             self.folded += 1
             one = Input(record.topic, Position(3, 0, self.folded), record.key, record.value, record.headers, record.timestamp_ms)
-            if record.topic == topics.DOCKER_EVENTS.full(PREFIX):
+            if self.folded <= self._durable[WORKSPACES if record.topic == EVENTS else ENGINES].next:
+                continue
+            if record.topic == EVENTS:
                 self.state.fold(one)
             elif record.topic == topics.DOCKER_SNAPSHOTS.full(PREFIX):
                 self.reconcile.fold(one)

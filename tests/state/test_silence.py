@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from schemas import topics
@@ -13,7 +13,7 @@ from streams.core.engine import EngineState, take
 from streams.core.invalid import InvalidMessage
 from streams.engine_rows import EngineRow
 from tests.core_state import makers
-from tests.state.desk import ENGINE_KEY, Log, entry
+from tests.state.desk import ENGINE_KEY, ENGINES, WORKSPACES, Log, entry
 
 Json = dict[str, Any]
 
@@ -210,6 +210,39 @@ def test_a_stretch_nobody_watched_is_a_gap_before_what_a_listing_found_after_it(
     assert "nobody watched for 85 s" in log.events("sync_complete")[-1]["message"]
 
 
+def test_a_gap_across_which_the_engines_clock_ran_back_is_one_in_the_new_clock() -> None:
+    # listing@100 of the old clock   nobody   listing@105 by the producer's clock, @40 by the engine's new one, watched since 38
+    log = watched()
+    log.clock.s = 100
+    log.listing(entry("web", "running"))
+    log.clock.s = 105
+    log.listing(entry("web", "exited"), generation=1, listed_at_ns=makers.at(40), watched_since_ns=makers.at(38))
+    [gap] = log.notices("gap")
+    assert (gap["generation"], gap["notice"]["since_ns"], gap["time_ns"]) == (1, makers.at(35), makers.at(38))
+    assert [event["type"] for event in log.events("alert_raised")] == ["alert_raised"]
+    log.clock.s = 110
+    # The producer's clock is the same one: how long it was nobody knows, that it was is told.
+    log.listing(
+        entry("web", "exited"), generation=2, listed_at_ns=makers.at(20), watched_since_ns=makers.at(19), recorded_at_ns=makers.at(20)
+    )
+    gap = log.notices("gap")[-1]
+    assert gap["notice"]["since_ns"] < gap["time_ns"] == makers.at(19)
+    log.clock.s = 120
+    # And what comes after is compared with what the new clock said.
+    log.listing(
+        entry("web", "exited"), generation=2, listed_at_ns=makers.at(30), watched_since_ns=makers.at(29), recorded_at_ns=makers.at(30)
+    )
+    gap = log.notices("gap")[-1]
+    assert (gap["notice"]["since_ns"], gap["time_ns"]) == (makers.at(20), makers.at(29))
+
+
+def test_a_clock_that_runs_back_while_it_is_watched_makes_no_gap() -> None:
+    log = watched()
+    log.clock.s = 20
+    log.listing(entry("web", "running"), generation=1, listed_at_ns=makers.at(5))
+    assert log.notices("gap") == []
+
+
 def test_what_was_watched_without_a_break_has_no_gap() -> None:
     log = watched()
     for second in (20, 30, 40):
@@ -250,16 +283,22 @@ def test_an_engine_row_of_an_earlier_program_reads_with_defaults_and_back() -> N
 STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("wait"), st.integers(1, 45)),
-        st.tuples(st.just("listing"), st.sampled_from(["running", "exited", "paused"])),
+        st.tuples(st.just("listing"), st.sampled_from(["running", "exited", "paused", "removed"])),
         st.tuples(st.just("failed"), st.booleans()),
         st.tuples(st.just("gap"), st.just(0)),
-        st.tuples(st.sampled_from(["commit", "restart"]), st.just(0)),
+        st.tuples(st.just("commit"), st.sampled_from([(), (ENGINES,), (WORKSPACES,)])),
+        st.tuples(st.just("restart"), st.just(0)),
     ),
     max_size=14,
 )
 
 
 @given(STEPS)
+# The states are durable, the engine's row is not: folded again, the listing finds what it repaired the first time.
+@example(
+    [("gap", 0), ("listing", "exited"), ("commit", (WORKSPACES,)), ("restart", 0), ("listing", "exited"), ("commit", ()), ("restart", 0)]
+)
+@example([("gap", 0), ("listing", "removed"), ("commit", (WORKSPACES,)), ("restart", 0), ("listing", "removed"), ("wait", 1)])
 def test_any_history_of_an_engine_tells_the_same_once_whatever_dies_when(steps: list[tuple[str, Any]]) -> None:
     dying, calm = play(steps), Log()
     calm.clock.s = 100_000
@@ -295,11 +334,12 @@ def play(steps: list[tuple[str, Any]]) -> Log:
         elif what == "gap":
             watched_since = log.clock.s
         elif what == "listing":
-            log.listing(entry("web", value), watched_since_ns=makers.at(watched_since))
+            listed = [] if value == "removed" else [entry("web", value)]
+            log.listing(*listed, watched_since_ns=makers.at(watched_since))
         elif what == "failed":
             log.failed(answered=value)
         elif what == "commit":
-            log.commit()
+            log.commit(*value)
         else:
             log.restart()
             log.run()
