@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, partial
 from importlib import resources
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from clickhouse_connect.datatypes.temporal import DateTime64
 from clickhouse_connect.driver import Client
@@ -18,33 +17,31 @@ from streams.core.facts import Position
 from streams.query import carry
 from streams.query.archive import GRAINS, MAX_PAGE, Cursor, EventFilter, Page, Record
 from streams.query.carry import Bounds, Chunk
+from streams.query.clients import Clients
 from streams.query.free import FreeQueries
 from streams.query.present import time_text
 from streams.sinks.clickhouse import Address, connect, explained
 
-T = TypeVar("T")
-
+#: ClickHouse ends a question after so long, s; one that has not answered so much later hangs.
+_ANSWERED_S: Final = 30
+_HANGS_S: Final = 10
 #: Settings of every query: an unreadable archive is an error, a heavy question is ended.
-_QUERY_SETTINGS: Final[Mapping[str, Any]] = {"max_execution_time": 30, "max_result_rows": 1_000_000}
+_QUERY_SETTINGS: Final[Mapping[str, Any]] = {"max_execution_time": _ANSWERED_S, "max_result_rows": 1_000_000}
 
 _STATE = codec(topics.WORKSPACE_STATE.subject)
 _EVENT = codec(topics.WORKSPACE_CHANGES.subject)
 
 
 class ClickHouseArchive:
-    """Reads ClickHouse or chDB, in threads.
+    """Reads ClickHouse or chDB, in threads of its own: one that hangs keeps nobody waiting but who asks it.
 
     Args:
         clients: how many queries run at once; each has a client of its own, opened when it is needed.
     """
 
-    def __init__(self, address: Address, clients: int = 4, opened: Callable[[Address], Client] = connect) -> None:
+    def __init__(self, address: Address, clients: int = 4, opened: Callable[[Address, int], Client] = connect) -> None:
         self._address = address
-        self._opened = opened
-        self._free: asyncio.LifoQueue[Client | None] = asyncio.LifoQueue()
-        for _ in range(clients):
-            self._free.put_nowait(None)
-        self._clients = clients
+        self._reading = Clients(partial(opened, address, _ANSWERED_S + _HANGS_S), clients)
         self._free_queries = FreeQueries(address, opened=opened)
 
     async def states(self) -> list[Record]:
@@ -122,7 +119,7 @@ class ClickHouseArchive:
         text = sql_of(question)
         for name, value in {"db": f"`{self._address.database}`", **names}.items():
             text = text.replace(f"{{{name}}}", value)
-        return await self._in_thread(self._ask, text, dict(parameters))
+        return await self._reading.run(self._ask, text, dict(parameters))
 
     def _ask(self, client: Client, statement: str, parameters: dict[str, Any]) -> list[Record]:
         with explained(self._address):
@@ -137,7 +134,7 @@ class ClickHouseArchive:
     async def look(self, question: str, parameters: Mapping[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Rows of a named question, as the tables have them: times as ticks of their column, columns in `raw` as bytes."""
         sql = sql_of(question).replace("{db}", f"`{self._address.database}`")
-        return await self._in_thread(self._query, sql, "", dict(parameters), raw)
+        return await self._reading.run(self._query, sql, "", dict(parameters), raw)
 
     async def query(self, sql: str, form: str) -> bytes:
         """The answer to a stranger's SQL: read only, within limits, on clients of its own."""
@@ -145,26 +142,16 @@ class ClickHouseArchive:
 
     async def export_plan(self, bounds: Bounds) -> tuple[dict[str, str], int, list[Chunk]]:
         """Migrations, epoch of the latest states, and the files of an export."""
-        migrations, chunks = await self._in_thread(carry.plan, self._address, bounds)
-        return migrations, await self._in_thread(carry.epoch, self._address), chunks
+        migrations, chunks = await self._reading.run(carry.plan, self._address, bounds)
+        return migrations, await self._reading.run(carry.epoch, self._address), chunks
 
     async def export_file(self, table: str, part: str, bounds: Bounds) -> bytes:
         """One file of an export, Parquet."""
-        return await self._in_thread(carry.read, self._address, table, part, bounds)
+        return await self._reading.run(carry.read, self._address, table, part, bounds)
 
     async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""
-        return await self._in_thread(self._query, sql, table, parameters, raw)
-
-    async def _in_thread(self, asked: Callable[..., T], *arguments: Any) -> T:
-        """Calls with a client that nobody else uses meanwhile."""
-        client = await self._free.get()
-        try:
-            if client is None:
-                client = await asyncio.to_thread(self._opened, self._address)
-            return await asyncio.to_thread(asked, client, *arguments)
-        finally:
-            self._free.put_nowait(client)
+        return await self._reading.run(self._query, sql, table, parameters, raw)
 
     def _query(self, client: Client, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str]) -> list[Record]:
         statement = sql.replace("{table}", f"`{self._address.database}`.{table}")
@@ -180,10 +167,8 @@ class ClickHouseArchive:
 
     async def close(self) -> None:
         """Lets go of the connections, after the queries that run."""
-        for _ in range(self._clients):
-            client = await self._free.get()
-            if client is not None:
-                await asyncio.to_thread(client.close)
+        await self._reading.close()
+        await self._free_queries.close()
 
 
 @cache

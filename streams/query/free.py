@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,9 +11,12 @@ from clickhouse_connect.driver.exceptions import ClickHouseError, Error
 
 from schemas.errors import Refused, SettingError
 from streams.query import sql_rules
+from streams.query.clients import Threads
 from streams.sinks.clickhouse import Address, connect, explained
 
 LONGEST_SQL: Final = 16 * 1024
+#: What has not answered so long after its limit hangs, s.
+_HANGS_S: Final = 10
 #: What is asked of ClickHouse, and in which of its formats.
 FORMATS: Final[Mapping[str, str]] = {"json": "JSONCompact", "parquet": "Parquet"}
 _PRESENTED: Final[Mapping[str, Any]] = {
@@ -62,11 +64,11 @@ class FreeQueries:
     """Answers questions in SQL, a few at a time, in threads of their own: neither the loop nor the sink waits for them."""
 
     def __init__(
-        self, address: Address, limits: Limits | None = None, at_once: int = 2, opened: Callable[[Address], Client] = connect
+        self, address: Address, limits: Limits | None = None, at_once: int = 2, opened: Callable[[Address, int], Client] = connect
     ) -> None:
         self._address = address
         self._limits = limits or Limits()
-        self._turns = asyncio.Semaphore(at_once)
+        self._threads = Threads(at_once)
         self._opened = opened
         self._table_functions: frozenset[str] = frozenset()
 
@@ -82,12 +84,15 @@ class FreeQueries:
             raise SettingError(f"format: {form[:80]!r} is none of {', '.join(FORMATS)}")
         if len(sql) > LONGEST_SQL:
             raise Refused(f"sql: longer than {LONGEST_SQL} characters")
-        async with self._turns:
-            return await asyncio.to_thread(self._run, sql, FORMATS[form])
+        return await self._threads.run(self._run, sql, FORMATS[form])
+
+    async def close(self) -> None:
+        """Lets go of the threads, after the questions that run."""
+        await self._threads.close()
 
     def _run(self, sql: str, form: str) -> bytes:
         with explained(self._address):
-            client = self._opened(self._address)
+            client = self._opened(self._address, self._limits.seconds + _HANGS_S)
         try:
             with self._judged():
                 asked = _Locked(client, self._address, {**self._limits.settings, **_PRESENTED})

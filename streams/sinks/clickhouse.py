@@ -27,6 +27,9 @@ from streams.sinks.rows import Block, PackedBlock
 # The client logs each failure that it also raises; ours says it once, in words.
 logging.getLogger("clickhouse_connect").setLevel(logging.CRITICAL)
 
+#: A server that says nothing for so long is out of reach, s.
+_PATIENCE_S: Final = 300
+
 #: Settings of every insert. Rows of a replay or a wrong clock may lie in any number of partitions.
 INSERT_SETTINGS: Final[Mapping[str, Any]] = {"async_insert": 0, "max_partitions_per_insert_block": 0}
 
@@ -91,8 +94,11 @@ class Address:
         return Path(unquote(parts.path)) if parts.scheme == "chdb" else None
 
 
-def connect(address: Address) -> Client:
+def connect(address: Address, patience_s: int = _PATIENCE_S) -> Client:
     """Opens a client of its own; synchronous, not for two threads at once.
+
+    Args:
+        patience_s: a server that says nothing for so long is out of reach; `send_receive_timeout` in the address says otherwise.
 
     Raises:
         SettingError: the address makes no sense.
@@ -109,7 +115,9 @@ def connect(address: Address) -> Client:
         try:
             # The client's own retries would hide an outage; a session would refuse a second query while one runs. Of itself the client
             # speaks TLS on ports 443 and 8443 only, whatever the scheme.
-            return clickhouse_connect.get_client(dsn=address.url, interface=parts.scheme, query_retries=0, autogenerate_session_id=False)
+            return clickhouse_connect.get_client(
+                dsn=address.url, interface=parts.scheme, query_retries=0, autogenerate_session_id=False, send_receive_timeout=patience_s
+            )
         except TypeError as error:  # options become its arguments
             raise SettingError("WST_CLICKHOUSE_URL has an option that the client does not know", str(error)) from error
 

@@ -1,0 +1,109 @@
+"""An archive that hangs keeps nobody waiting but who asks it: the list and the metrics go on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import httpx
+import pytest
+from clickhouse_connect.driver import Client
+
+from streams import migrate
+from streams.api.app import make_app
+from streams.query.clickhouse_archive import ClickHouseArchive
+from streams.query.free import FreeQueries
+from streams.sinks.clickhouse import Address, Busy, connect
+from tests.face.api_parts import LOCAL, make_live, whole_state
+from tests.platform.clickhouse_http import ClickHouseHttpServer
+from tests.platform.process import PATIENCE_S
+
+MANY = [whole_state(f"ws-{number:03}@laptop") for number in range(200)]
+QUESTIONS = ("/api/v1/alerts", "/api/v1/events", "/api/v1/query?sql=SELECT%201", "/api/v1/export/samples_rows")
+
+
+@pytest.fixture
+def address(private_clickhouse_http: ClickHouseHttpServer) -> Address:
+    found = Address(private_clickhouse_http.url, "wst")
+    client = connect(found)
+    migrate.apply(found, client)
+    client.close()
+    return found
+
+
+async def gone(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
+
+
+async def test_the_list_and_the_metrics_answer_while_the_archive_hangs(
+    private_clickhouse_http: ClickHouseHttpServer, address: Address
+) -> None:
+    archive = ClickHouseArchive(address)
+    app = make_app(make_live(*MANY), archive, LOCAL, dict)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as api:
+        for question in QUESTIONS:
+            assert (await api.get(question)).status_code == 200, question
+        private_clickhouse_http.pause()
+        for _ in range(5):
+            asked = [asyncio.create_task(api.get(question)) for question in QUESTIONS for _ in range(4)]
+            await asyncio.wait(asked, timeout=0.1)
+            for task in asked:
+                await gone(task)
+        async with asyncio.timeout(PATIENCE_S):
+            assert len((await api.get("/api/v1/workspaces")).json()) == len(MANY)
+            assert 'wst_archive_up{part="api"} 0.0' in (await api.get("/metrics")).text
+        private_clickhouse_http.resume()
+        assert (await api.get("/api/v1/alerts")).status_code == 200, "and whoever asks the archive again is answered"
+    await archive.close()
+
+
+async def test_a_server_that_says_nothing_is_given_up_soon_after_it_would_have_ended_a_question(
+    private_clickhouse_http: ClickHouseHttpServer, address: Address
+) -> None:
+    patience_s: list[int] = []
+
+    def opened(where: Address, seconds: int) -> Client:
+        patience_s.append(seconds)
+        return connect(where, 5)
+
+    archive = ClickHouseArchive(address, opened=opened)
+    assert await archive.ask("ping", {})
+    assert await archive.query("SELECT 1", "json")
+    assert max(patience_s) <= 40
+    private_clickhouse_http.pause()
+    for answer in await asyncio.gather(archive.ask("ping", {}), archive.query("SELECT 1", "json"), return_exceptions=True):
+        assert isinstance(answer, Busy)
+        assert "does not answer" in str(answer)
+    private_clickhouse_http.resume()
+    await archive.close()
+
+
+@pytest.mark.parametrize("way", ["ask", "query"])
+async def test_a_turn_ends_with_its_question_whoever_has_gone_away(filled: Address, way: str) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    opened: list[Address] = []
+
+    def slowly(address: Address, *_: int) -> Client:
+        opened.append(address)
+        begun.set()
+        go_on.wait(PATIENCE_S)
+        return connect(address)
+
+    archive = ClickHouseArchive(filled, clients=1, opened=slowly)
+    free = FreeQueries(filled, at_once=1, opened=slowly)
+    ask: Any = partial(archive.ask, "ping", {}) if way == "ask" else partial(free.run, "SELECT 1")
+    first = asyncio.create_task(ask())
+    await asyncio.to_thread(begun.wait, PATIENCE_S)
+    await gone(first)
+    other = asyncio.create_task(ask())
+    await asyncio.wait([other], timeout=0.2)
+    assert len(opened) == 1
+    go_on.set()
+    assert await other
+    await archive.close()
+    await free.close()
