@@ -22,7 +22,8 @@ _FRESH_S: Final = 0.5
 _OLDEST_S: Final = 1.0
 #: Workspaces in a block: about 150 KB, 1 ms to compress.
 _BLOCK: Final = 64
-#: Bytes of all lists that are kept; questions that nobody repeats push each other out.
+#: Lists that are kept, and bytes of all of them; questions that nobody repeats push each other out.
+_MOST: Final = 128
 _MOST_BYTES: Final = 32 << 20
 
 #: Chooses what is listed: the workspaces, and the id behind which the next page begins, or None.
@@ -56,11 +57,16 @@ class _Block:
 
 
 class Listing:
-    """One question about the list: figures may be a second old, a status never is."""
+    """One question about the list: figures may be a second old, a status never is.
 
-    def __init__(self, shelf: Shelf, choice: Choice) -> None:
+    Args:
+        question_bytes: what the question takes that it is kept by.
+    """
+
+    def __init__(self, shelf: Shelf, choice: Choice, question_bytes: int = 0) -> None:
         self._shelf = shelf
         self._choice = choice
+        self._question_bytes = question_bytes
         self._made: Made | None = None
         self._blocks: list[_Block] = []
         self._one_at_a_time = asyncio.Lock()
@@ -68,8 +74,8 @@ class Listing:
 
     @property
     def size(self) -> int:
-        """Bytes it takes: the body twice, as whole and as blocks, and compressed likewise."""
-        return 2 * (len(self._made.body) + len(self._made.packed)) if self._made else 0
+        """Bytes it takes: the question, the body twice, as whole and as blocks, and compressed likewise."""
+        return self._question_bytes + (2 * (len(self._made.body) + len(self._made.packed)) if self._made else 0)
 
     async def now(self) -> Made:
         """The list as it is now."""
@@ -135,8 +141,11 @@ class Listings:
         """The list that answers a question: equal questions share it."""
         listing = self._known.get(question)
         if listing is None:
-            listing = self._known[question] = Listing(self._shelf, choice)
-            while len(self._known) > 1 and sum(each.size for each in self._known.values()) > _MOST_BYTES:
+            listing = self._known[question] = Listing(self._shelf, choice, len(repr(question)))
+            while len(self._known) > _MOST or (len(self._known) > 1 and self._bytes() > _MOST_BYTES):
                 self._known.popitem(last=False)
         self._known.move_to_end(question)
         return listing
+
+    def _bytes(self) -> int:
+        return sum(each.size for each in self._known.values())

@@ -60,7 +60,8 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def validation(_: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
-        name = str(first["loc"][-1]) if first["loc"] else "request"
+        # Of one in a list the argument is named, not its number.
+        name = next((part for part in reversed(first["loc"]) if isinstance(part, str)), "request")
         return Problem(422, "wrong argument", f"{name}: {first['msg']}").response()
 
     @app.exception_handler(WstError)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Final
 
 from fastapi import FastAPI, Query, Request, Response
+from pydantic import StringConstraints
 
 from streams.api.orders import ORDERS, Key, Order
 from streams.api.packing import takes_gzip
@@ -19,6 +20,11 @@ from streams.query.state_view import StateRecord
 STATUSES: Final = ("active", "inactive", "archived")
 CONDITIONS: Final = ("ok", "degraded", "failing", "unknown")
 _MOST: Final = 10_000
+#: Of one question, in characters: lists are kept by what was asked, and a cursor holds a name and an id.
+_LONGEST: Final = 300
+_LONGEST_CURSOR: Final = 4_000
+_MOST_LABELS: Final = 20
+Label = Annotated[str, StringConstraints(max_length=1_000)]
 
 
 def add(app: FastAPI, site: Site) -> None:
@@ -38,12 +44,21 @@ def _add_all(app: FastAPI, site: Site) -> None:
         status: Annotated[str | None, Query(description="Only those: active, inactive or archived.")] = None,
         condition: Annotated[str | None, Query(description="Only those: ok, degraded, failing or unknown.")] = None,
         stale: Annotated[bool | None, Query(description="Only those whose engine is silent, or only the others.")] = None,
-        engine: Annotated[str | None, Query(description="Only those with a container on this engine: its name or id.")] = None,
-        label: Annotated[list[str] | None, Query(description="Only those with this label: name=value or name. May be repeated.")] = None,
-        q: Annotated[str | None, Query(description="Only those whose id, name or a container's name or image contains this.")] = None,
+        engine: Annotated[
+            str | None, Query(max_length=_LONGEST, description="Only those with a container on this engine: its name or id.")
+        ] = None,
+        label: Annotated[
+            list[Label] | None,
+            Query(max_length=_MOST_LABELS, description="Only those with this label: name=value or name. May be repeated."),
+        ] = None,
+        q: Annotated[
+            str | None, Query(max_length=_LONGEST, description="Only those whose id, name or a container's name or image contains this.")
+        ] = None,
         order: Annotated[str, Query(description="By id, or by need: what is failing first, then degraded, stale, active.")] = "id",
         limit: Annotated[int, Query(ge=1, le=_MOST, description="At most so many; the answer's Link header leads to the rest.")] = _MOST,
-        cursor: Annotated[str | None, Query(description="From the Link header of the page before, of the same order.")] = None,
+        cursor: Annotated[
+            str | None, Query(max_length=_LONGEST_CURSOR, description="From the Link header of the page before, of the same order.")
+        ] = None,
     ) -> Response:
         site.insist_on_loaded()
         question = (status, condition, stale, engine, tuple(label or ()), q, order, limit, cursor)

@@ -150,6 +150,33 @@ async def test_questions_that_nobody_repeats_do_not_fill_the_memory(monkeypatch:
     assert listings.of(49, lambda: ([], None)).size > 0, "the latest is still there"
 
 
+async def test_questions_without_an_answer_and_long_ones_do_not_fill_the_memory_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    live = make_live(*MANY[:1])
+    listings = Listings(Shelf(live.states, live.usage))
+    for number in range(500):
+        listings.of(number, lambda: ([], None))
+    assert len(listings._known) <= 128
+    monkeypatch.setattr(listing_module, "_MOST_BYTES", 100_000)
+    for number in range(50):
+        listings.of(f"{number:010000}", lambda: ([], None))
+    assert len(listings._known) <= 10
+
+
+async def test_a_question_is_only_so_long_and_the_document_says_so() -> None:
+    longest = {"q": 300, "engine": 300, "label": 1_000, "cursor": 4_000}
+    async with client(make_live(*MANY[:3])) as api:
+        for name, length in longest.items():
+            answer = await api.get("/api/v1/workspaces", params={name: "x" * (length + 1)})
+            assert (answer.status_code, name in answer.json()["detail"]) == (422, True), name
+        assert (await api.get("/api/v1/workspaces", params={"q": "x" * 300})).json() == []
+        assert (await api.get("/api/v1/workspaces", params={"label": [f"team-{number}" for number in range(21)]})).status_code == 422
+        asked = (await api.get("/openapi.json")).json()["paths"]["/api/v1/workspaces"]["get"]["parameters"]
+    said = {each["name"]: each["schema"] for each in asked}
+    for name in ("q", "engine", "cursor"):
+        assert said[name]["anyOf"][0]["maxLength"] == longest[name]
+    assert (said["label"]["anyOf"][0]["maxItems"], said["label"]["anyOf"][0]["items"]["maxLength"]) == (20, 1_000)
+
+
 async def test_what_is_kept_is_no_way_around_the_guard() -> None:
     live = make_live(*MANY)
     async with client(live, guard=Guard(None, "all", None)) as api:
