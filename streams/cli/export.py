@@ -65,9 +65,9 @@ def _from_api(bounds: dict[str, str]) -> Iterator[tuple[Plan, Read]]:
     """From the running archive's own process: an embedded one is open to no other."""
     from schemas.settings import load_settings
     from streams.cli.client import Api
-    from streams.query.carry import Chunk
+    from streams.query.carry import COST, Chunk
 
-    api = Api(load_settings())
+    api = Api(load_settings(), timeout_s=2 * COST.seconds)
     said = api.get("/api/v1/export", bounds)
     chunks = [Chunk(one["table"], one["part"], one["rows"]) for one in said["chunks"]]
     yield (said["migrations"], said["epoch"], chunks), lambda table, part: api.get_bytes(f"/api/v1/export/{table}", bounds | {"part": part})

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from clickhouse_connect.driver import Client
+from clickhouse_connect.driver.exceptions import Error
 
 from schemas.errors import Refused
+from streams.query.free import LIMIT_CODES
 from streams.sinks.clickhouse import Address, explained
 
 #: Table → its time and how long a file of it is: what a month of it weighs differs by thousands.
@@ -30,7 +32,7 @@ STATES: Final = "workspaces_rows"
 LEDGER: Final = "wst_migrations"
 _NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,60}_rows")
 #: Binary columns stay bytes; the rest is what every reader of Parquet knows.
-_WRITTEN: Final[Mapping[str, Any]] = {"output_format_parquet_string_as_string": 0, "output_format_parquet_compression_method": "zstd"}
+_WRITTEN: Final[dict[str, Any]] = {"output_format_parquet_string_as_string": 0, "output_format_parquet_compression_method": "zstd"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,36 @@ class Bounds:
 
     since_ns: int | None = None
     until_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What one file may cost: it is made in ClickHouse's memory, and held in the API's.
+
+    Attributes:
+        row_bytes: of its rows before they are packed; Parquet is about a tenth of that.
+    """
+
+    seconds: int = 300
+    memory_bytes: int = 4 << 30
+    row_bytes: int = 8 << 30
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As settings of ClickHouse."""
+        return {
+            "max_execution_time": self.seconds,
+            "timeout_overflow_mode": "throw",
+            "max_memory_usage": self.memory_bytes,
+            "max_result_bytes": self.row_bytes,
+            "result_overflow_mode": "throw",
+        }
+
+    def __str__(self) -> str:
+        return f"{self.seconds} s, {self.memory_bytes >> 20:,} MiB of memory and {self.row_bytes >> 20:,} MiB of rows"
+
+
+COST: Final = Cost()
 
 
 def plan(client: Client, address: Address, bounds: Bounds) -> tuple[dict[str, str], list[Chunk]]:
@@ -91,7 +123,8 @@ def _chunks(client: Client, address: Address, table: str, bounds: Bounds) -> lis
     part = f"toString({time[1]}({time[0]}))" if time else "''"
     where, parameters = _within(time, bounds)
     sql = f"SELECT {part} AS part, count() FROM `{address.database}`.{table} FINAL WHERE {where} GROUP BY part ORDER BY part"
-    return [Chunk(table, str(name), int(rows)) for name, rows in client.query(sql, parameters=parameters).result_rows]
+    counted = client.query(sql, parameters=parameters, settings=COST.settings).result_rows
+    return [Chunk(table, str(name), int(rows)) for name, rows in counted]
 
 
 def _within(time: tuple[str, str] | None, bounds: Bounds) -> tuple[str, dict[str, Any]]:
@@ -112,11 +145,11 @@ def columns(client: Client, address: Address, table: str) -> list[str]:
     return [str(name) for (name,) in client.query(sql, parameters={"d": address.database, "t": table}).result_rows]
 
 
-def read(client: Client, address: Address, table: str, part: str, bounds: Bounds) -> bytes:
+def read(client: Client, address: Address, table: str, part: str, bounds: Bounds, cost: Cost = COST) -> bytes:
     """One file's content.
 
     Raises:
-        Refused: there is no such table.
+        Refused: there is no such table, or the file costs more than one may.
     """
     with explained(address):
         if table not in _tables(client, address):
@@ -131,7 +164,12 @@ def read(client: Client, address: Address, table: str, part: str, bounds: Bounds
         ((order,),) = client.query(key, parameters={"d": address.database, "t": table}).result_rows
         # The order makes two exports of the same rows the same file.
         sql = f"SELECT {names} FROM `{address.database}`.{table} FINAL WHERE {where} ORDER BY {order}"
-        return bytes(client.raw_query(sql, parameters=parameters, settings=dict(_WRITTEN), fmt="Parquet"))
+        try:
+            return bytes(client.raw_query(sql, parameters=parameters, settings=_WRITTEN | cost.settings, fmt="Parquet"))
+        except Error as error:
+            if error.code not in LIMIT_CODES:
+                raise
+            raise Refused(f"{table} {part} costs more than a file may: {cost}", "export less at once, with --since and --until") from error
 
 
 def epoch(client: Client, address: Address) -> int:

@@ -42,6 +42,8 @@ class ClickHouseArchive:
     def __init__(self, address: Address, clients: int = 4, opened: Callable[[Address, int], Client] = connect) -> None:
         self._address = address
         self._reading = Clients(partial(opened, address, _ANSWERED_S + _HANGS_S), clients)
+        #: A file of an export is long work, and much memory: there is one at a time.
+        self._carrying = Clients(partial(opened, address, carry.COST.seconds + _HANGS_S), 1)
         self._free_queries = FreeQueries(address, opened=opened)
 
     async def states(self) -> list[Record]:
@@ -142,12 +144,12 @@ class ClickHouseArchive:
 
     async def export_plan(self, bounds: Bounds) -> tuple[dict[str, str], int, list[Chunk]]:
         """Migrations, epoch of the latest states, and the files of an export."""
-        migrations, chunks = await self._reading.run(carry.plan, self._address, bounds)
-        return migrations, await self._reading.run(carry.epoch, self._address), chunks
+        migrations, chunks = await self._carrying.run(carry.plan, self._address, bounds)
+        return migrations, await self._carrying.run(carry.epoch, self._address), chunks
 
     async def export_file(self, table: str, part: str, bounds: Bounds) -> bytes:
         """One file of an export, Parquet."""
-        return await self._reading.run(carry.read, self._address, table, part, bounds)
+        return await self._carrying.run(carry.read, self._address, table, part, bounds)
 
     async def _rows(self, sql: str, table: str, parameters: dict[str, Any], raw: Sequence[str] = ()) -> list[Record]:
         """Runs a query; times come as ticks of their column, columns in `raw` as bytes."""
@@ -168,6 +170,7 @@ class ClickHouseArchive:
     async def close(self) -> None:
         """Lets go of the connections, after the queries that run."""
         await self._reading.close()
+        await self._carrying.close()
         await self._free_queries.close()
 
 

@@ -26,7 +26,7 @@ _PRESENTED: Final[Mapping[str, Any]] = {
     "output_format_json_validate_utf8": 1,
 }
 #: ClickHouse's codes for a limit that was reached.
-_LIMITS: Final = frozenset((158, 159, 160, 162, 167, 241, 307, 396, 453))
+LIMIT_CODES: Final = frozenset((158, 159, 160, 162, 167, 241, 307, 396, 453))
 #: Codes of an archive that is out of reach, or of a user it refuses: not the question's fault.
 _NOT_OURS: Final = frozenset((192, 193, 194, 198, 209, 210, 279, 425, 516))
 
@@ -158,7 +158,7 @@ class _Explaining:
         if isinstance(error, ClickHouseError) and code is not None and code not in _NOT_OURS:
             self._explained.__exit__(None, None, None)
             said = str(error).split("\n", 1)[0].split("DB::Exception: ")[-1][:400]
-            if code in _LIMITS:
+            if code in LIMIT_CODES:
                 raise Refused(f"sql: it costs more than a question may: {self._limits}", f"narrow it ({said})") from error
             raise SettingError(f"sql: {said}") from error
         return self._explained.__exit__(kind, error, trace)

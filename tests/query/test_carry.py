@@ -13,7 +13,9 @@ from uuid import uuid4
 import pytest
 from clickhouse_connect.driver import Client
 
+from schemas.errors import Refused
 from streams import migrate
+from streams.query.carry import Bounds, Cost, plan, read
 from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.sinks.clickhouse import Address, connect
 from tests.face.api_parts import Served, served, whole_state
@@ -146,6 +148,22 @@ def test_latest_states_of_a_younger_log_do_not_hide_those_of_an_older_one(export
     assert wst("import", str(exported), "--without-states", **settings(address)).returncode == 0
     assert client.query(f"SELECT log_epoch FROM `{address.database}`.workspaces").result_rows == [(0,)]
     assert client.query(f"SELECT count() > 0 FROM `{address.database}`.samples").result_rows == [(1,)]
+
+
+@pytest.mark.parametrize("cost", [Cost(row_bytes=1), Cost(memory_bytes=1)])
+def test_a_file_that_costs_too_much_is_refused_with_what_to_do(filled: Address, cluster: tuple[Address, Client], cost: Cost) -> None:
+    here = connect(filled)
+    (chunk, *_) = [chunk for chunk in plan(here, filled, Bounds())[1] if chunk.table == "usage_hourly_rows"]
+    assert read(here, filled, chunk.table, chunk.part, Bounds())[:4] == b"PAR1"
+    with pytest.raises(Refused, match=r"^usage_hourly_rows \d+ costs more than a file may.*--since and --until"):
+        read(here, filled, chunk.table, chunk.part, Bounds(), cost)
+    here.close()
+    address, client = cluster
+    table = f"`{address.database}`.usage_hourly_rows"
+    client.command(f"INSERT INTO {table} (workspace_id, start) SELECT toString(number), now() FROM numbers(2)")
+    (served,) = [chunk for chunk in plan(client, address, Bounds())[1] if chunk.table == "usage_hourly_rows"]
+    with pytest.raises(Refused, match="costs more than a file may"):
+        read(client, address, served.table, served.part, Bounds(), cost)
 
 
 def test_an_export_overwrites_nothing_and_leaves_nothing_half(api: Served, exported: Path, tmp_path: Path) -> None:

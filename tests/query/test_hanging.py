@@ -14,6 +14,7 @@ from clickhouse_connect.driver import Client
 
 from streams import migrate
 from streams.api.app import make_app
+from streams.query.carry import Bounds
 from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.query.free import FreeQueries
 from streams.sinks.clickhouse import Address, Busy, connect
@@ -83,7 +84,7 @@ async def test_a_server_that_says_nothing_is_given_up_soon_after_it_would_have_e
     await archive.close()
 
 
-@pytest.mark.parametrize("way", ["ask", "query"])
+@pytest.mark.parametrize("way", ["ask", "query", "export"])
 async def test_a_turn_ends_with_its_question_whoever_has_gone_away(filled: Address, way: str) -> None:
     begun, go_on = threading.Event(), threading.Event()
     opened: list[Address] = []
@@ -96,7 +97,12 @@ async def test_a_turn_ends_with_its_question_whoever_has_gone_away(filled: Addre
 
     archive = ClickHouseArchive(filled, clients=1, opened=slowly)
     free = FreeQueries(filled, at_once=1, opened=slowly)
-    ask: Any = partial(archive.ask, "ping", {}) if way == "ask" else partial(free.run, "SELECT 1")
+    ways: dict[str, Any] = {
+        "ask": partial(archive.ask, "ping", {}),
+        "query": partial(free.run, "SELECT 1"),
+        "export": partial(archive.export_file, "samples_rows", "", Bounds()),
+    }
+    ask = ways[way]
     first = asyncio.create_task(ask())
     await asyncio.to_thread(begun.wait, PATIENCE_S)
     await gone(first)
