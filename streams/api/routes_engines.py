@@ -24,8 +24,9 @@ def the_engine(site: Site, name: str) -> tuple[str, str]:
     """Id and name of the engine with that id, or the only one with that name.
 
     Raises:
-        Problem: there is none, or several.
+        Problem: there is none, or several; or who there is is still being loaded.
     """
+    site.insist_on_loaded()
     names = site.live.engines.names()
     if name in names:
         return name, names[name]

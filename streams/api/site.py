@@ -80,9 +80,14 @@ class Site:
         return found[0]
 
     def workspace_id(self, name: str | None) -> str | None:
-        """The id meant by an id or a name; what nobody knows is taken as an id: a forgotten workspace still has a past under it."""
+        """The id meant by an id or a name; what nobody knows is taken as an id: a forgotten workspace still has a past under it.
+
+        Raises:
+            Problem: it is the name of several, or the states are still being loaded: a name would be taken for an id.
+        """
         if name is None:
             return None
+        self.insist_on_loaded()
         return str(self.the_one(name)["workspace_id"]) if self.live.states.find(name) else name
 
 

@@ -92,6 +92,29 @@ async def test_before_all_states_are_loaded_it_says_so_instead_of_showing_half()
         assert (health.status_code, health.json()["status"]) == (503, "starting")
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "events?workspace=shop",
+        "events/live?workspace=shop",
+        "alerts?workspace=shop",
+        "top?workspace=shop",
+        "trends?workspace=shop",
+        "as-of?time=1h&workspace=shop",
+        *(f"workspaces/shop/{what}" for what in ("history", "usage", "samples", "why", "timeline")),
+    ],
+)
+async def test_before_all_states_are_loaded_a_name_is_not_taken_for_an_id(path: str) -> None:
+    async with client(make_live(SHOP, loaded=False)) as api:
+        assert problem_of(await api.get(f"/api/v1/{path}"), 503)["title"] == "starting"
+
+
+async def test_before_all_states_are_loaded_nobody_is_told_that_an_engine_is_unknown() -> None:
+    async with client(make_live(SHOP, loaded=False)) as api:
+        answer = await api.put("/api/v1/intervals/collect", json={"every": "5s", "engine": "laptop"})
+        assert problem_of(answer, 503)["title"] == "starting"
+
+
 async def test_health_shows_parts_and_lag() -> None:
     async with client(make_live(SHOP)) as api:
         said = (await api.get("/healthz")).json()
