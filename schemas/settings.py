@@ -154,6 +154,9 @@ class Settings(BaseSettings):
     api: str = Field("http://127.0.0.1:8321", description="API that reading commands talk to")
     api_host: str = Field("127.0.0.1", description="address the API listens on; elsewhere than loopback only with a token")
     api_port: int = Field(8321, ge=0, le=65_535, description="port the API listens on; 0: any")
+    api_hosts: Words = Field(
+        default_factory=list, description="further names the API is reached under, as through a proxy: wst.example.org, h:8443"
+    )
     api_token: SecretStr | None = Field(None, description="token that may do everything")
     api_read_token: SecretStr | None = Field(None, description="token that may read")
     metrics_host: str = Field("127.0.0.1", description="address a part shows its figures on; elsewhere than loopback only with a token")

@@ -21,6 +21,12 @@ def kept_token(folder: Path) -> str | None:
         return None
 
 
+def bearer_of(authorization: str) -> str:
+    """The token in an `Authorization` header; empty: there is none. The scheme's name may be of any case (RFC 9110, 11.1)."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
 def make_token(folder: Path) -> str:
     """The token a data directory has, made when it has none (0600).
 

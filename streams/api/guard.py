@@ -19,7 +19,7 @@ from starlette.websockets import WebSocket
 
 from schemas.loopback import is_loopback
 from schemas.settings import Settings
-from schemas.tokens import make_token
+from schemas.tokens import bearer_of, make_token
 from streams.api.problems import Problem
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -40,16 +40,17 @@ class Guard:
         hosts: names a request may be addressed to; None: any, as a token is asked for.
         token: may do everything; None: nobody needs one.
         read_token: may read.
+        origins: pages that are ours though the request is addressed otherwise, as a proxy may do: host, or host:port.
     """
 
     hosts: frozenset[str] | None
     token: str | None
     read_token: str | None
+    origins: frozenset[str] = frozenset()
 
     def judge_socket(self, path: str, headers: Mapping[str, str]) -> Problem | None:
         """Why a WebSocket is refused: a browser lets any page open one, so a foreign page may not even read."""
-        origin = headers.get("origin")
-        if origin is not None and _netloc(origin) != headers.get("host"):
+        if self._is_foreign(headers):
             return Problem(403, "foreign origin", "a page of another origin may not listen here")
         return self.judge("GET", path, headers)
 
@@ -57,11 +58,11 @@ class Guard:
         """Why a request is refused; None: it may pass."""
         host = _host_name(headers.get("host", ""))
         if self.hosts is not None and host not in self.hosts:
-            return Problem(421, "wrong host", f"this API is not called {host[:100]!r}; ask for it as localhost or 127.0.0.1")
-        origin = headers.get("origin")
-        if method not in SAFE and origin is not None and _netloc(origin) != headers.get("host"):
+            known = "ask for it as localhost or 127.0.0.1, or add the name to WST_API_HOSTS"
+            return Problem(421, "wrong host", f"this API is not called {host[:100]!r}; {known}")
+        if method not in SAFE and self._is_foreign(headers):
             return Problem(403, "foreign origin", "a page of another origin may not change anything here")
-        if method in SAFE and _of_another_page(headers):
+        if method in SAFE and (self._is_foreign(headers) or _of_another_page(headers)):
             # It could not read the answer anyway; but it could make us work, and tell from the time what there is.
             return Problem(403, "foreign origin", "a page of another origin may not ask here")
         if path in OPEN_PATHS or path.startswith(OPEN_FOLDER) or not (self.token or self.read_token):
@@ -73,6 +74,11 @@ class Guard:
             return None if method in SAFE else Problem(403, "read only", "this token may only read")
         return Problem(401, "token needed", "send a token: Authorization: Bearer …")
 
+    def _is_foreign(self, headers: Mapping[str, str]) -> bool:
+        """Whether a browser names another page than ours as the one that asks."""
+        origin = headers.get("origin")
+        return origin is not None and (page := _netloc(origin)) != headers.get("host") and page not in self.origins
+
 
 def guard_of(settings: Settings) -> Guard:
     """The rules that follow from the settings; beyond loopback with the data directory's own token where none is set.
@@ -81,11 +87,12 @@ def guard_of(settings: Settings) -> Guard:
         WstError: that token cannot be kept.
     """
     token, read_token = (secret.get_secret_value() if secret else None for secret in (settings.api_token, settings.api_read_token))
+    origins = frozenset(name.lower() for name in settings.api_hosts)
     if is_loopback(settings.api_host):
-        return Guard(_LOOPBACK_NAMES | {settings.api_host}, token, read_token)
+        return Guard(_LOOPBACK_NAMES | {settings.api_host, *map(_host_name, origins)}, token, read_token, origins)
     if not token and not read_token:
         token = make_token(settings.data_dir)
-    return Guard(None, token, read_token)
+    return Guard(None, token, read_token, origins)
 
 
 def _host_name(host: str) -> str:
@@ -105,18 +112,14 @@ def _netloc(origin: str) -> str:
 
 def _of_another_page(headers: Mapping[str, str]) -> bool:
     """Whether a browser says that a page of another origin asks; that one follows a link there is no such thing."""
-    origin = headers.get("origin")
-    if origin is not None and _netloc(origin) != headers.get("host"):
-        return True
     follows_a_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest", "document") == "document"
     return headers.get("sec-fetch-site") in ("cross-site", "same-site") and not follows_a_link
 
 
 def _token(headers: Mapping[str, str]) -> bytes:
     """The token sent, in either way; empty: none."""
-    bearer = headers.get("authorization", "")
-    if bearer:
-        return bearer.removeprefix("Bearer ").encode()
+    if bearer := bearer_of(headers.get("authorization", "")):
+        return bearer.encode()
     for name in headers.get("sec-websocket-protocol", "").split(","):
         coded = name.strip().removeprefix(TOKEN_PROTOCOL)
         if coded != name.strip():

@@ -19,11 +19,13 @@ def token(data: Path | None, as_json: bool) -> None:
     from streams.cli.asking import show
 
     settings = load_settings()
-    own = settings.api_token.get_secret_value() if settings.api_token else None
-    found = own or make_token(data or settings.data_dir)
+    set_ones = {"WST_API_TOKEN": settings.api_token, "WST_API_READ_TOKEN": settings.api_read_token}
+    # As the API has it: where one is set, also the reading one alone, it takes no token of the data directory.
+    where, found = next(((name, secret.get_secret_value()) for name, secret in set_ones.items() if secret), ("data directory", ""))
+    found = found or make_token(data or settings.data_dir)
     link = f"{settings.api.rstrip('/')}/#token={quote(found, safe='')}"
     if as_json:
-        show({"token": found, "link": link, "from": "WST_API_TOKEN" if own else "data directory"}, "", as_json=True)
+        show({"token": found, "link": link, "from": where}, "", as_json=True)
         return
-    show(None, f"token  {found}", as_json=False)
+    show(None, f"token  {found}{' (may only read)' if where == 'WST_API_READ_TOKEN' else ''}", as_json=False)
     show(None, f"link   {link}", as_json=False)

@@ -398,6 +398,7 @@ async def test_every_answer_tells_browsers_what_not_to_do_and_what_is_too_large_
 LOOPBACK = Guard(frozenset({"127.0.0.1", "localhost", "::1"}), None, None)
 TOKENS = Guard(None, "all", "read")
 #: What a browser says of a page that leads here from elsewhere.
+PROXIED = Guard(frozenset({"127.0.0.1", "wst.example.org"}), None, None, frozenset({"wst.example.org", "wst.example.org:8443"}))
 NAVIGATION = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
 
 
@@ -422,7 +423,17 @@ NAVIGATION = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
         (LOOPBACK, "GET", "/", {"host": "localhost:8321", **NAVIGATION, "sec-fetch-dest": "document"}, None),
         (LOOPBACK, "GET", "/api/v1/x", {"host": "localhost:8321", "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors"}, None),
         (LOOPBACK, "GET", "/api/v1/x", {"host": "localhost:8321", "sec-fetch-site": "none", "sec-fetch-mode": "navigate"}, None),
+        (PROXIED, "GET", "/api/v1/workspaces", {"host": "wst.example.org"}, None),
+        (PROXIED, "GET", "/api/v1/workspaces", {"host": "other.example.org"}, 421),
+        (PROXIED, "POST", "/api/v1/x", {"host": "127.0.0.1:8321", "origin": "https://wst.example.org"}, None),
+        (PROXIED, "POST", "/api/v1/x", {"host": "127.0.0.1:8321", "origin": "https://wst.example.org:8443"}, None),
+        (PROXIED, "POST", "/api/v1/x", {"host": "127.0.0.1:8321", "origin": "https://wst.example.org:1"}, 403),
+        (PROXIED, "GET", "/api/v1/x", {"host": "127.0.0.1:8321", "origin": "https://wst.example.org"}, None),
+        (PROXIED, "GET", "/api/v1/x", {"host": "127.0.0.1:8321", "origin": "https://evil.example"}, 403),
+        (PROXIED, "GET", "/api/v1/x", {"host": "127.0.0.1:8321", "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors"}, 403),
         (TOKENS, "GET", "/api/v1/workspaces", {"host": "server"}, 401),
+        (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "bearer read"}, None),
+        (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "Basic read"}, 401),
         (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "Bearer wrong"}, 401),
         (TOKENS, "GET", "/api/v1/workspaces", {"host": "server", "authorization": "Bearer read"}, None),
         (TOKENS, "POST", "/api/v1/x", {"host": "server", "authorization": "Bearer read"}, 403),
@@ -446,6 +457,16 @@ def test_beyond_loopback_a_token_is_needed_and_made_once_for_its_owner_where_non
     assert guard_of(Settings(api_host="0.0.0.0", api_token="t")).token == "t"
     assert guard_of(Settings()).hosts is not None
     assert [is_loopback(host) for host in ("127.0.0.9", "::1", "localhost", "0.0.0.0", "example.org")] == [True, True, True, False, False]
+
+
+def test_behind_a_proxy_the_api_is_known_under_the_names_it_is_given() -> None:
+    guard = guard_of(Settings(api_hosts=["WST.example.org", "h:8443"]))
+    assert guard.hosts is not None
+    assert guard.hosts >= {"wst.example.org", "h", "localhost"}
+    assert guard.judge_socket("/api/v1/stream", {"host": "127.0.0.1:8321", "origin": "https://wst.example.org"}) is None
+    assert guard.judge_socket("/api/v1/stream", {"host": "127.0.0.1:8321", "origin": "https://h"}) is not None
+    beyond = guard_of(Settings(api_host="0.0.0.0", api_token="t", api_hosts=["wst.example.org"]))
+    assert (beyond.hosts, sorted(beyond.origins)) == (None, ["wst.example.org"])
 
 
 async def test_a_request_under_a_foreign_name_gets_no_answer_from_the_app() -> None:

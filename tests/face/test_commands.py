@@ -250,7 +250,12 @@ def test_the_kept_token_is_printed_with_its_link_and_used_towards_this_machine_o
     first = json.loads(wst("token", "--json", WST_DATA_DIR=str(tmp_path)).stdout)
     assert first["link"] == f"http://127.0.0.1:8321/#token={first['token']}"
     assert f"token  {first['token']}\n" in wst("token", "--data", str(tmp_path), WST_DATA_DIR="/nowhere").stdout
-    assert json.loads(wst("token", "--json", WST_API_TOKEN="mine").stdout)["token"] == "mine"
+    assert json.loads(wst("token", "--json", WST_API_TOKEN="mine", WST_API_READ_TOKEN="r").stdout)["token"] == "mine"
+    only_reading = wst("token", "--json", WST_API_READ_TOKEN="r", WST_DATA_DIR=str(tmp_path))
+    assert json.loads(only_reading.stdout) == {
+        "token": "r", "link": "http://127.0.0.1:8321/#token=r", "from": "WST_API_READ_TOKEN"
+    }  # fmt: skip
+    assert "token  r (may only read)\n" in wst("token", WST_API_READ_TOKEN="r").stdout
     with served(guard=replace(LOCAL, token=first["token"])) as there:
         assert wst("status", WST_API=there.url, WST_DATA_DIR=str(tmp_path)).returncode == 0
         assert wst("status", WST_API=there.url, WST_DATA_DIR=str(tmp_path / "other")).returncode == 1
