@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -15,11 +16,18 @@ from streams.api.live import Live
 #: How long an answer is waited for, s: a worker that takes over a dead one's partitions needs some.
 WAIT_S: Final = 15.0
 
+#: Of so many commands it is remembered what they were.
+_KEEP: Final = 10_000
+
 Event = Mapping[str, Any]
 
 
 class NoAnswer(Exception):
     """It is in the log, and nobody has answered yet."""
+
+
+class UsedBefore(Exception):
+    """The id was given with another command: it would count as obeyed, and nothing would be done."""
 
 
 class Desk:
@@ -35,6 +43,7 @@ class Desk:
         self._prefix = prefix
         self._wait_s = wait_s
         self._one_by_one = asyncio.Lock()
+        self._given: OrderedDict[str, tuple[str, str, Mapping[str, str]]] = OrderedDict()
 
     async def command(
         self, workspaces: Sequence[tuple[str, str]], name: str, command_id: str, *, by: str, why: str, arguments: Mapping[str, str]
@@ -47,7 +56,9 @@ class Desk:
         Raises:
             NoAnswer: no worker has folded it yet. Asking again with the same id asks once.
             Unreachable: the log does not take it.
+            UsedBefore: the same id is another command's.
         """
+        self._remember(command_id, (name, arguments.get("engine") or workspaces[0][0], arguments))
         ids = [command_id if len(workspaces) == 1 else f"{command_id}/{workspace_id}" for workspace_id, _ in workspaces]
         answers = self._live.answers
         facts = [command_fact_id(each) for each in ids]
@@ -58,6 +69,12 @@ class Desk:
             )
             await self._until(lambda: all(answers.knows(fact) for fact in facts))
         return next((refusal for fact in facts if (refusal := answers.refusal(fact)) is not None), None)
+
+    def _remember(self, command_id: str, what: tuple[str, str, Mapping[str, str]]) -> None:
+        if self._given.setdefault(command_id, what) != what:
+            raise UsedBefore
+        if len(self._given) > _KEEP:
+            self._given.popitem(last=False)
 
     async def sync(self, targets: Mapping[str, str], request_id: str, *, everything: bool, workspace_id: str, by: str) -> dict[str, Event]:
         """Asks engines to be listed now; of each that answered in time the `sync_complete`, or the `error` it came to, by engine id.

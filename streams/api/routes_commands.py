@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.requests import INTERVALS, LONGEST_MUTE_S, LONGEST_S, SHORTEST_S, is_workspace_id, new_id
 from schemas.settings import parse_duration
-from streams.api.desk import Desk, NoAnswer
+from streams.api.desk import Desk, NoAnswer, UsedBefore
 from streams.api.problems import Problem
 from streams.api.routes_engines import the_engine
 from streams.api.site import Json, Site, answer
@@ -200,6 +200,9 @@ async def _give(site: Site, workspaces: list[tuple[str, str]], name: str, asked:
     except NoAnswer:
         detail = "the command is in the log, but no worker has folded it yet; it will be obeyed or refused when one does"
         raise Problem(504, "no answer yet", f"{detail} (`wst doctor` says what is wrong)", command_id=command_id) from None
+    except UsedBefore:
+        detail = f"command_id {command_id!r} was given before, with another command or workspace: make a new one"
+        raise Problem(409, "refused", detail, command_id=command_id, code="refused") from None
     if refusal is not None:
         raise Problem(409, "refused", f"{name} {workspaces[0][0]}: {refusal}", command_id=command_id, code="refused")
     return command_id

@@ -91,6 +91,22 @@ async def test_a_retry_with_the_same_id_is_the_same_command_and_gets_the_same_an
         assert len(facts_in(log)) == 2
 
 
+async def test_an_id_that_was_given_with_another_command_or_workspace_is_refused_and_not_taken_for_a_retry() -> None:
+    async with api(*STOPPED) as (asking, log, _):
+        assert (await asking.post("/api/v1/workspaces/lab@laptop/register")).status_code == 200
+        assert (await asking.post(f"/api/v1/workspaces/{ID}/rename", json={"command_id": "one", "name": "a"})).status_code == 200
+        others: tuple[tuple[str, str, dict[str, str]], ...] = (
+            ("rename", ID, {"name": "b"}),
+            ("rename", "lab@laptop", {"name": "a"}),
+            ("archive", ID, {}),
+        )
+        for command, workspace, more in others:
+            answer = await asking.post(f"/api/v1/workspaces/{workspace}/{command}", json={"command_id": "one", **more})
+            assert (answer.status_code, "'one' was given before" in answer.json()["detail"]) == (409, True), command
+        assert (await asking.post(f"/api/v1/workspaces/{ID}/rename", json={"command_id": "one", "name": "a"})).status_code == 200
+        assert [fact["command"]["name"] for fact in facts_in(log)] == ["register", "rename"]
+
+
 async def test_of_two_contradictory_commands_at_once_the_second_is_told_why_it_lost() -> None:
     async with api(*STOPPED) as (asking, _, _):
         forgotten = await asking.post(f"/api/v1/workspaces/{ID}/forget", json={"command_id": "here"})
