@@ -108,8 +108,8 @@ async def fill(address: Address, client: Client, workspaces: int, days: int, per
     print(f"a year made: {counted:,} facts of {workspaces:,} workspaces in {perf_counter() - begun:.0f} s", flush=True)
 
 
-async def timed(what: str, ask: Callable[[int], Awaitable[Any]], instants: list[int]) -> Any:
-    """Asks of each instant, once more than it is timed, and prints a line; returns the last answer."""
+async def timed(what: str, ask: Callable[[int], Awaitable[httpx.Response]], instants: list[int]) -> Any:
+    """Asks of each instant, once more than it is timed, and prints a line; returns the last answer, read after the timing."""
     found = await ask(instants[0])
     took = []
     for at_ns in instants:
@@ -119,7 +119,7 @@ async def timed(what: str, ask: Callable[[int], Awaitable[Any]], instants: list[
     print(
         f"{what}: best {min(took) * 1e3:.0f} ms, median {statistics.median(took) * 1e3:.0f} ms, worst {max(took) * 1e3:.0f} ms", flush=True
     )
-    return found
+    return found.json()
 
 
 async def ask_all(address: Address, workspaces: int, days: int, per_day: int) -> None:
@@ -130,8 +130,8 @@ async def ask_all(address: Address, workspaces: int, days: int, per_day: int) ->
     one = f"shop-{min(7, workspaces - 1):04}@laptop"
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as asking:
 
-        async def asked(path: str, **parameters: str) -> Any:
-            return (await asking.get(path, params=parameters)).raise_for_status().json()
+        async def asked(path: str, **parameters: str) -> httpx.Response:
+            return (await asking.get(path, params=parameters)).raise_for_status()
 
         found = await timed(
             f"as-of of {workspaces:,} workspaces", lambda at_ns: asked("/api/v1/as-of", time=time_text(at_ns) or ""), instants

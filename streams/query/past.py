@@ -8,8 +8,8 @@ workspaces for which it is not so, few at any instant, are folded from their fac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
-from itertools import groupby
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, groupby
 from operator import itemgetter
 from typing import Any, Final
 
@@ -23,6 +23,8 @@ from streams.log_facts import read_fact
 from streams.query.archive import Archive, Record
 
 DAY_NS: Final = 86_400 * 10**9
+#: Lookups of one question; enough for two of them to share both the decoding and the looking.
+_AT_ONCE: Final = 500
 
 _STATE: Final = codec(topics.WORKSPACE_STATE.subject)
 _LOG: Final = itemgetter("log_epoch", "log_partition", "log_offset")
@@ -45,14 +47,18 @@ async def states_at(archive: Archive, at_ns: int, workspace_id: str | None = Non
 
 async def _kept(archive: Archive, bounds: Iterable[Mapping[str, Any]]) -> dict[str, Record | None]:
     """States that were published at the very last fact; None: forgotten by it."""
-    clear = {row["workspace_id"]: row["last"] for row in bounds if not row["goes_on"] or row["first"] > row["last"]}
-    if not clear:
-        return {}
-    asked = {"ids": list(clear), "positions": list(clear.values())}
-    rows = await archive.look("as_of_states", asked, raw=("record",))
-    return await asyncio.to_thread(
-        lambda: {row["workspace_id"]: None if row["forgotten"] else _STATE.decode(row["record"]) for row in rows}
-    )
+    clear = [(row["workspace_id"], row["last"]) for row in bounds if not row["goes_on"] or row["first"] > row["last"]]
+
+    async def read(some: Sequence[tuple[str, int]]) -> dict[str, Record | None]:
+        asked = {"ids": [one for one, _ in some], "positions": [position for _, position in some]}
+        rows = await archive.look("as_of_states", asked, raw=("record",))
+        return await asyncio.to_thread(
+            lambda: {row["workspace_id"]: None if row["forgotten"] else _STATE.decode(row["record"]) for row in rows}
+        )
+
+    # The first are decoded while the archive looks for the next.
+    found = await asyncio.gather(*(read(clear[begin : begin + _AT_ONCE]) for begin in range(0, len(clear), _AT_ONCE)))
+    return dict(chain.from_iterable(part.items() for part in found))
 
 
 async def _folded(archive: Archive, at_ns: int, workspace_ids: list[str]) -> dict[str, Record | None]:
