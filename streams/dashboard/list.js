@@ -50,7 +50,7 @@ export class List {
     this.heads = COLUMNS.map(([key, word]) => this.head(key, word));
     this.body = h('div', { class: 'rows', role: 'rowgroup' });
     this.empty = h('p', { class: 'empty', hidden: true });
-    this.scroller = h('div', { class: 'scroller', tabindex: '0', role: 'table', 'aria-label': 'Workspaces', onscroll: () => this.draw(), onkeydown: (e) => this.key(e) },
+    this.scroller = h('div', { class: 'scroller', tabindex: '0', role: 'grid', 'aria-label': 'Workspaces', onscroll: () => this.draw(), onkeydown: (e) => this.key(e) },
       h('div', { class: 'row head', role: 'row' }, this.heads), this.body, this.empty);
     this.totals = h('p', { class: 'totals' });
     this.node = h('section', { class: 'list', 'aria-label': 'Workspaces' }, h('div', { class: 'tools' }, this.search, this.filters, this.totals), this.scroller);
@@ -140,6 +140,8 @@ export class List {
     while (this.rows.length < count) { const row = new Row(this); this.rows.push(row); this.body.append(row.node); }
     const now = store.asOf ? store.asOf.at : Date.now();
     this.rows.forEach((row, index) => (index < count ? row.fill(this.found[first + index], first + index, now) : row.hide()));
+    const chosen = this.rows.find((row) => row.key !== null && row.key === this.chosen);
+    setAttribute(this.scroller, 'aria-activedescendant', chosen ? chosen.node.id : null);
   }
 
   key(event) {
@@ -161,7 +163,7 @@ export class List {
 class Row {
   constructor(list) {
     this.list = list;
-    this.cells = Object.fromEntries(['containers', 'since', 'why'].map((name) => [name, h('span', { class: name, role: 'cell' })]));
+    this.cells = Object.fromEntries(['containers', 'since', 'why'].map((name) => [name, h('span', { class: name, role: 'gridcell' })]));
     this.shape = h('span', { class: 'shape', 'aria-hidden': 'true' });
     this.word = h('span', { class: 'word' });
     this.name = h('a', { class: 'link', draggable: 'false' });
@@ -174,17 +176,19 @@ class Row {
     this.rx = h('span', { class: 'figure' });
     this.tx = h('span', { class: 'figure' });
     this.node = h('div', { class: 'row', role: 'row', onclick: (event) => { if (!event.target.closest('a')) list.open(this.key); } },
-      h('span', { class: 'status', role: 'cell' }, this.shape, this.word),
-      h('span', { class: 'name', role: 'cell' }, this.name, this.alarm, this.id),
+      h('span', { class: 'status', role: 'gridcell' }, this.shape, this.word),
+      h('span', { class: 'name', role: 'gridcell' }, this.name, this.alarm, this.id),
       this.cells.containers,
-      h('span', { class: 'cpu', role: 'cell' }, s('svg', { viewBox: '0 0 64 20', 'aria-hidden': 'true', preserveAspectRatio: 'none' }, this.spark), this.cpu),
-      h('span', { class: 'memory', role: 'cell' }, h('span', { class: 'bar', 'aria-hidden': 'true' }, this.bar), this.memory),
-      h('span', { class: 'network', role: 'cell' }, h('span', { class: 'way', 'aria-label': 'in' }, '↓'), this.rx, h('span', { class: 'way', 'aria-label': 'out' }, '↑'), this.tx),
+      h('span', { class: 'cpu', role: 'gridcell' }, s('svg', { viewBox: '0 0 64 20', 'aria-hidden': 'true', preserveAspectRatio: 'none' }, this.spark), this.cpu),
+      h('span', { class: 'memory', role: 'gridcell' }, h('span', { class: 'bar', 'aria-hidden': 'true' }, this.bar), this.memory),
+      h('span', { class: 'network', role: 'gridcell' }, h('span', { class: 'way', 'aria-label': 'in' }, '↓'), this.rx, h('span', { class: 'way', 'aria-label': 'out' }, '↑'), this.tx),
       this.cells.since, this.cells.why);
   }
 
   hide() {
     this.node.hidden = true;
+    this.node.removeAttribute('id');
+    setAttribute(this.node, 'aria-selected', 'false');
     this.key = null;
   }
 
@@ -196,6 +200,9 @@ class Row {
     if (this.node.style.transform !== top) this.node.style.transform = top;
     setAttribute(this.node, 'class', `row ${name}${state.workspace_id === this.list.chosen ? ' chosen' : ''}${index % 2 ? ' odd' : ''}`);
     setAttribute(this.node, 'aria-rowindex', String(index + 2));
+    setAttribute(this.node, 'aria-selected', String(state.workspace_id === this.list.chosen));
+    // By its place in the list, not among the rows that are re-used: another row is then told as another.
+    setAttribute(this.node, 'id', `row-${index}`);
     setText(this.shape, LOOKS[name].shape);
     setText(this.word, LOOKS[name].word);
     setText(this.name, state.name);
