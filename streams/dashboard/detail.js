@@ -28,6 +28,7 @@ export class Detail {
     this.range = 3600;
     this.fixed = null; // { from, to } in ms, once a range was drawn
     this.asking = new AbortController();
+    this.asked = 0; // counts what was asked for the charts: an older answer may come later
     this.past = [];
     this.title = h('h2', { tabindex: '-1' });
     this.state = h('div', { class: 'state' });
@@ -121,6 +122,8 @@ export class Detail {
   }
 
   async load() {
+    this.asked += 1;
+    const number = this.asked;
     const { from, to } = this.span();
     this.buttons.forEach((button, index) => button.setAttribute('aria-pressed', String(!this.fixed && RANGES[index][1] === this.range)));
     this.zoomed.hidden = !this.fixed;
@@ -130,7 +133,7 @@ export class Detail {
       get(workspacePath(this.id, '/history'), asked, this.asking.signal),
       get(workspacePath(this.id, '/timeline'), { ...asked, type: ['error', 'status_changed'], limit: 500 }, this.asking.signal),
     ]);
-    if (this.asking.signal.aborted) return;
+    if (this.asking.signal.aborted || number !== this.asked) return;
     this.chartNote.hidden = use.status === 'fulfilled';
     if (use.status === 'fulfilled') this.plot(use.value, from, to);
     else setText(this.chartNote, isMissing(use.reason) ? 'Charts are not available: this API keeps no history.' : `Charts are not available: ${use.reason.message}`);
