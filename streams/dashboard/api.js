@@ -9,10 +9,19 @@ export class ApiError extends Error {
   }
 }
 
+// Part of an address as text; what is none as it is: a link may be cut off anywhere.
+export function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
 export function takeTokenFromAddress() {
   const found = /^#token=([^&]+)$/.exec(location.hash);
   if (!found) return;
-  setToken(decodeURIComponent(found[1]));
+  setToken(decoded(found[1]));
   history.replaceState(null, '', `${location.pathname}#/`);
 }
 

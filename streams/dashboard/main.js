@@ -1,7 +1,7 @@
 // Composition: what address shows which view, the header, the keys.
 
 import { openAlerts } from './alerts.js';
-import { takeTokenFromAddress } from './api.js';
+import { decoded, takeTokenFromAddress } from './api.js';
 import { Detail } from './detail.js';
 import { setText, show } from './dom.js';
 import { Events } from './events.js';
@@ -15,6 +15,7 @@ const main = document.getElementById('main');
 const live = document.getElementById('live');
 const list = new List((id) => { location.hash = `#/w/${encodeURIComponent(id)}`; });
 const bar = new TimeBar(document.getElementById('time-bar'), document.getElementById('back-in-time'));
+const PAGES = new Map([['events', Events], ['alerts', Alerts], ['engines', Engines]]);
 let view = null; // what is shown beside or instead of the list
 
 const home = () => { location.hash = '#/'; };
@@ -23,8 +24,8 @@ function route() {
   view?.end();
   view = null;
   const [, name, ...rest] = location.hash.split('/');
-  const id = name === 'w' ? decodeURIComponent(rest.join('/')) : null;
-  const page = { events: Events, alerts: Alerts, engines: Engines }[name];
+  const id = name === 'w' ? decoded(rest.join('/')) : null;
+  const page = PAGES.get(name);
   for (const link of document.querySelectorAll('nav a')) {
     const here = link.dataset.view === (page ? name : 'workspaces');
     if (here) link.setAttribute('aria-current', 'page'); else link.removeAttribute('aria-current');
