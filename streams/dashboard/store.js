@@ -2,11 +2,15 @@
 
 import { hearAlerts, loadAlerts } from './alerts.js';
 import { ApiError, get, openStream } from './api.js';
+import { note } from './dom.js';
 import { takeFirstRows } from './first.js';
 
 const TREND = 32;
 const EVENTS = 500;
 const SHOWN_MS = 250;
+const FIRST_MS = 30000; // so long the first answer may take
+const HEARTBEAT_S = 15; // until the server has said its own
+const HEARTBEATS = 2.5; // so many without a word, and the connection is gone, though nobody has said so
 const RETRY_MS = [500, 1000, 2000, 5000, 10000];
 
 export const store = {
@@ -14,7 +18,6 @@ export const store = {
   trends: new Map(),
   events: [],
   live: 'connecting',
-  heardAt: 0,
   loaded: false,
   asOf: null, // { at, workspaces } while the page shows a past instant
 };
@@ -58,17 +61,41 @@ export function start(askForToken) {
 async function connect() {
   setLive('connecting');
   try {
-    const rows = await (takeFirstRows() ?? get('workspaces', { limit: 1 }));
+    const rows = await (takeFirstRows() ?? get('workspaces', { limit: 1 }, AbortSignal.timeout(FIRST_MS)));
     if (!store.loaded) await showFirst(rows);
   } catch (error) {
     if (error instanceof ApiError && error.status === 401) return onLogin(connect);
     return again();
   }
-  const socket = openStream(place);
-  socket.onmessage = (message) => take(JSON.parse(message.data));
-  socket.onopen = () => load(socket);
-  socket.onclose = () => again();
-  return undefined;
+  return follow(openStream(place));
+}
+
+function follow(socket) {
+  let heartbeat = HEARTBEAT_S;
+  let quiet = null;
+  const link = { over: false, end };
+  // Its close is not waited for: where the other side is gone it takes minutes.
+  function end() {
+    if (link.over) return;
+    link.over = true;
+    clearTimeout(quiet);
+    socket.close();
+    again();
+  }
+  function heard() {
+    clearTimeout(quiet);
+    quiet = setTimeout(end, HEARTBEATS * heartbeat * 1000);
+  }
+  socket.onmessage = (message) => {
+    if (link.over) return;
+    const said = JSON.parse(message.data);
+    heartbeat = said.heartbeat_seconds ?? heartbeat;
+    heard();
+    take(said);
+  };
+  socket.onopen = () => load(link);
+  socket.onclose = end;
+  heard();
 }
 
 // The top of the list is on the screen before the whole of it is asked for: both at once would be waited for together.
@@ -92,16 +119,18 @@ function setLive(live) {
   touch('live');
 }
 
-async function load(socket) {
-  newer = new Set();
+async function load(link) {
+  const heard = new Set();
+  newer = heard;
   try {
     const [all, past] = await Promise.all([
       get('workspaces'),
       store.events.length ? { events: [] } : get('events', { limit: 200, newest_first: true }).catch(() => ({ events: [] })),
     ]);
+    if (link.over) return;
     const ids = new Set(all.map((state) => state.workspace_id));
-    for (const id of store.workspaces.keys()) if (!ids.has(id) && !newer.has(id)) store.workspaces.delete(id);
-    for (const state of all) if (!newer.has(state.workspace_id)) put(state);
+    for (const id of store.workspaces.keys()) if (!ids.has(id) && !heard.has(id)) store.workspaces.delete(id);
+    for (const state of all) if (!heard.has(state.workspace_id)) put(state);
     addEvents(past.events.reverse());
     store.loaded = true;
     failures = 0;
@@ -109,9 +138,9 @@ async function load(socket) {
     touch('states');
     loadAlerts().then(() => touch('alerts'));
   } catch {
-    socket.close();
+    link.end();
   } finally {
-    newer = null;
+    if (newer === heard) newer = null;
   }
 }
 
@@ -131,9 +160,9 @@ function trend(id, metrics) {
 }
 
 function take(said) {
-  store.heardAt = Date.now();
   if (said.position) place = said.position;
   if (said.type === 'events') addEvents(said.events);
+  else if (said.type === 'gap') fillGap();
   else if (said.type === 'states') {
     for (const state of said.workspaces) { newer?.add(state.workspace_id); put(state); }
     touch('states');
@@ -149,6 +178,15 @@ function take(said) {
     for (const id of said.workspace_ids) { newer?.add(id); store.workspaces.delete(id); store.trends.delete(id); }
     touch('states');
   }
+}
+
+// What the stream could not give the archive may have by now; alerts among it count, whenever they were raised.
+async function fillGap() {
+  note('Some events were missed. Events shows those that the archive knows.');
+  loadAlerts().then(() => touch('alerts'));
+  const past = await get('events', { limit: 200, newest_first: true }).catch(() => ({ events: [] }));
+  addEvents(past.events.reverse());
+  store.events.sort((a, b) => (a.timestamp < b.timestamp ? -1 : a.timestamp > b.timestamp ? 1 : 0));
 }
 
 const known = new Set();
