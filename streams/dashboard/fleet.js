@@ -5,7 +5,7 @@ import { get } from './api.js';
 import { muteEngine, sync } from './commands.js';
 import { eventLine } from './events.js';
 import { h, show } from './dom.js';
-import { LOOKS, instant, look, since } from './format.js';
+import { LOOKS, instant, look, since, span } from './format.js';
 import { store, touch } from './store.js';
 
 export class Alerts {
@@ -64,8 +64,8 @@ export class Engines {
     if (!engines.length) return h('p', { class: 'soft' }, 'No engine has shown a container yet.');
     return h('table', {}, h('thead', {}, h('tr', {}, ['Engine', 'Status', 'Workspaces', 'Containers', 'Last listing', 'Id', 'Commands'].map((word) => h('th', { scope: 'col' }, word)))),
       h('tbody', {}, engines.map((engine) => h('tr', {}, h('td', {}, h('b', {}, engine.name)),
-        h('td', {}, h('span', { class: `dot-of ${engine.stale ? 'stale' : 'active'}`, 'aria-hidden': 'true' }, LOOKS[engine.stale ? 'stale' : 'active'].shape), engine.stale ? ' silent: what is shown is the last known' : ' heard'),
-        h('td', {}, engine.workspaces), h('td', {}, `${engine.running} running of ${engine.containers}`), h('td', {}, engine.last_sync ? `${since(engine.last_sync)} ago` : instant(null)), h('td', {}, h('code', {}, engine.id)),
+        h('td', {}, h('span', { class: `dot-of ${engineLook(engine)}`, 'aria-hidden': 'true' }, LOOKS[engineLook(engine)].shape), ` ${engineWords(engine)}`),
+        h('td', {}, engine.workspaces), h('td', {}, `${engine.running} running of ${engine.containers}`), h('td', { title: instant(engine.last_listing) }, engine.last_listing ? `${span(engine.lag_seconds)} ago` : 'never'), h('td', {}, h('code', {}, engine.id)),
         h('td', { class: 'commands' }, h('button', { type: 'button', 'aria-label': `List ${engine.name} now`, onclick: () => sync({ engine: engine.id }, engine.name) }, 'List now'),
           h('button', { type: 'button', 'aria-label': `Mute all of ${engine.name}`, onclick: () => muteEngine(engine.name, true) }, 'Mute'), h('button', { type: 'button', 'aria-label': `Unmute all of ${engine.name}`, onclick: () => muteEngine(engine.name, false) }, 'Unmute'))))));
   }
@@ -75,4 +75,13 @@ export class Engines {
     rows.push(['listeners on the WebSocket', said.listeners ?? '–'], ['records that could not be read', said.skipped ?? '–']);
     return h('table', {}, h('tbody', {}, rows.map(([name, value]) => h('tr', {}, h('th', { scope: 'row' }, name), h('td', {}, value)))));
   }
+}
+
+const engineLook = (engine) => ({ ok: 'active', failing: 'failing' }[engine.state] ?? 'stale');
+
+function engineWords({ state, problem, error }) {
+  const why = error ?? problem;
+  if (state === 'ok') return 'heard';
+  if (state === 'failing') return `failing: ${why}`;
+  return why && why !== 'engine_silent' ? `silent: ${why}; what is shown is the last known` : 'silent: what is shown is the last known';
 }

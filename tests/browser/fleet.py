@@ -6,6 +6,8 @@ import random
 import time
 from typing import Any
 
+from schemas.codec import codec
+from streams.api.live import Live
 from tests.face.api_parts import whole_event, whole_state, whole_usage
 from tests.sinks.records import container_state, sample
 
@@ -103,3 +105,14 @@ def events_of(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
         )
         for number, state in enumerate(states, 1)
     ]
+
+
+def listing(live: Live, engine: str, **more: Any) -> None:
+    """Tells what became of an engine's latest listing."""
+    at_ns = time.time_ns() - 12 * 10**9
+    told = {
+        "snapshot_id": engine, "engine_id": f"ENGINE-{engine.upper()}", "engine_name": engine, "generation": 0, "listed_at_ns": at_ns,
+        "part": 0, "parts": 1, "recorded_at_ns": at_ns, "sync_interval_ms": 30_000, "containers": [], **more,
+    }  # fmt: skip
+    own = codec("snapshot")
+    live.engines.apply_snapshot(own.decode(own.encode(told)))

@@ -16,7 +16,7 @@ from playwright.sync_api import Page, Route, expect
 
 from streams.api.guard import Guard
 from streams.api.routes_dashboard import files
-from tests.browser.fleet import MARKUP, events_of, fleet, hostile, usage_of
+from tests.browser.fleet import MARKUP, events_of, fleet, hostile, listing, usage_of
 from tests.face.api_parts import Served, put_state, put_usage, served, whole_event
 
 FLEET = fleet(60)
@@ -216,6 +216,7 @@ def test_engines_and_alerts_have_their_pages(page: Page, pictures: Path) -> None
         alert={"rule": "cpu", "metric": "cpu_percent", "value": 97.0, "threshold": 80.0, "since_ns": time.time_ns() - 150 * 10**9},
     )
     with shown(page, FLEET, events=(raised,), path="/#/engines") as api:
+        api.call(partial(listing, api.live, "build-1"))
         expect(page.locator("tbody tr").filter(has_text="build-1")).to_contain_text("heard")
         expect(page.locator("tbody tr").filter(has_text="wst.workspace.state")).to_be_visible()
         page.goto(f"{api.url}/#/alerts")
@@ -287,7 +288,7 @@ def test_text_can_be_told_from_its_background(page: Page, scheme: Any) -> None:
               const ratio = (a, b) => (Math.max(light(a), light(b)) + 0.05) / (Math.min(light(a), light(b)) + 0.05);
               const pairs = [['--text', '--card'], ['--text', '--back'], ['--text', '--chosen']];
               pairs.push(['--muted', '--card'], ['--muted', '--back']);
-              const looks = ['failing', 'degraded', 'stale', 'active', 'inactive'];
+              const looks = ['failing', 'degraded', 'stale', 'active', 'inactive', 'archived'];
               for (const name of looks) pairs.push([`--${name}`, `--${name}-back`], [`--${name}`, '--card']);
               return pairs.map((pair) => [pair.join(' on '), ratio(...pair)]).filter(([, value]) => value < 4.5);
             }"""
