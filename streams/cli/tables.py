@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,7 +22,7 @@ _FIGURES: Final = ("RUNNING", "CPU", "MEMORY", "FOR")
 _GAP: Final = 2
 _NAME_MIN: Final = 10
 #: A reason shorter than this says nothing.
-_WHY_MIN: Final = 6
+_LAST_MIN: Final = 6
 
 
 def by_need(states: Sequence[Json]) -> list[Json]:
@@ -42,14 +42,7 @@ def workspaces(states: Sequence[Json], width: int | None, rows: int | None = Non
     """
     ordered = by_need(states)
     lines = [_cells(state, now) for state in ordered[:rows]]
-    widths = {name: max(len(name), *(cells[name].cell_len for cells in lines)) if lines else len(name) for name in _COLUMNS}
-    if width is not None:
-        _give_way(widths, width)
-    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", expand=False)
-    for name, column in widths.items():
-        table.add_column(name, no_wrap=True, overflow="ellipsis", width=column, justify="right" if name in _FIGURES else "left")
-    for cells in lines:
-        table.add_row(*(cells[name] for name in widths))
+    table, _ = fitted(lines, {name: name for name in _COLUMNS}, width, name="WORKSPACE", last="WHY", figures=_FIGURES)
     hidden = len(ordered) - len(lines)
     if hidden:
         table.caption = f"and {hidden} more: `wst status` shows all"
@@ -71,14 +64,63 @@ def _cells(state: Json, now: datetime | None) -> dict[str, Text]:
     }
 
 
-def _give_way(widths: dict[str, int], width: int) -> None:
-    """Fits columns into a terminal: first the reason gives way, then the name, the figures never."""
-    room = width - sum(widths[name] for name in widths if name not in ("WORKSPACE", "WHY")) - (len(widths) - 1) * _GAP
-    widths["WORKSPACE"] = min(widths["WORKSPACE"], max(_NAME_MIN, room // 2))
-    widths["WHY"] = min(widths["WHY"], room - widths["WORKSPACE"])
-    if widths["WHY"] < _WHY_MIN:
-        del widths["WHY"]
-        widths["WORKSPACE"] = max(1, min(widths["WORKSPACE"], room + _GAP))
+def fitted(
+    lines: Sequence[Mapping[str, Text]],
+    heads: Mapping[str, str],
+    width: int | None,
+    *,
+    name: str,
+    last: str = "",
+    figures: Collection[str] = (),
+    spare: Sequence[str] = (),
+) -> tuple[Table, list[str]]:
+    """Lines as a table that fits, and the columns left out for it: a figure is shown whole or not at all.
+
+    Args:
+        heads: by column, in order.
+        width: of the terminal; None: all is shown, however long.
+        name, last: columns of text that give way: first the last one, then the name.
+        figures: columns that stand to the right.
+        spare: columns that are left out where there is no room for a name, in this order.
+    """
+    widths = {column: max([len(head), *(line[column].cell_len for line in lines)]) for column, head in heads.items()}
+    shown_ones = widths if width is None else _give_way(widths, width, name, last, spare)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold", expand=False)
+    for column, wide in shown_ones.items():
+        table.add_column(heads[column], no_wrap=True, overflow="ellipsis", width=wide, justify="right" if column in figures else "left")
+    for line in lines:
+        table.add_row(*(line[column] for column in shown_ones))
+    return table, [column for column in heads if column not in shown_ones]
+
+
+def room_for(columns: Sequence[str]) -> str:
+    """What to do about columns that were left out."""
+    return f"no room here for {', '.join(columns)}: a wider terminal shows all, and so does --json"
+
+
+def _give_way(widths: Mapping[str, int], width: int, name: str, last: str, spare: Sequence[str]) -> dict[str, int]:
+    """The columns there is room for, and how wide each is."""
+    left = dict(widths)
+    found = _in_room(left, width, name, last)
+    for column in spare:
+        if found[name] >= min(widths[name], _NAME_MIN):
+            break
+        del left[column]
+        found = _in_room(left, width, name, last)
+    return found
+
+
+def _in_room(widths: Mapping[str, int], width: int, name: str, last: str) -> dict[str, int]:
+    found = dict(widths)
+    room = width - sum(wide for column, wide in widths.items() if column not in (name, last)) - (len(widths) - 1) * _GAP
+    if last in found:
+        found[name] = min(widths[name], max(_NAME_MIN, room // 2))
+        found[last] = min(widths[last], room - found[name])
+        if found[last] >= min(widths[last], _LAST_MIN):
+            return found
+        del found[last]
+        room += _GAP
+    return found | {name: max(1, min(widths[name], room))}
 
 
 def workspace(state: Json) -> Table:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from streams.cli.names import WORKSPACE
 from streams.cli.times import Time
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 Json = dict[str, Any]
 
 _BY: Final = ("cpu", "memory", "network", "disk")
+_FIGURES: Final = ("CPU MEAN", "CPU P95", "CPU MOST", "MEMORY MEAN", "MEMORY P95", "MEMORY MOST", "NETWORK", "DISK")
+_PEAK: Final = "PEAK"
+#: Figures a narrow terminal does without, in this order.
+_SPARE: Final = ("MEMORY P95", "CPU P95", "MEMORY MOST", "DISK", "NETWORK", "CPU MOST", "MEMORY MEAN", "CPU MEAN")
 
 
 @click.command(epilog="Example: wst top --since 'yesterday 14:00' --until 'yesterday 15:00' --by memory")
@@ -43,9 +50,8 @@ def top(workspace: str | None, since: datetime | None, until: datetime | None, b
 
 
 def _show(said: Json) -> None:
-    from rich.table import Table
-
-    from streams.cli.text import console, local, percent, shown, size
+    from streams.cli.tables import fitted, room_for
+    from streams.cli.text import console, local, shown
 
     out = console()
     rows = said.get("workspaces", said.get("containers"))
@@ -54,26 +60,35 @@ def _show(said: Json) -> None:
         out.print(shown("nothing was seen in this time"))
         return
     whole = "workspaces" in said
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    figures = ("CPU MEAN", "CPU P95", "CPU MOST", "MEMORY MEAN", "MEMORY P95", "MEMORY MOST", "NETWORK", "DISK")
-    for name in ("WORKSPACE" if whole else "CONTAINER", *figures, *(("PEAK",) if whole else ())):
-        table.add_column(name, justify="right" if name in figures else "left", no_wrap=True, overflow="ellipsis")
-    for one in rows:
-        table.add_row(
-            shown(one["workspace_id"] if whole else one["container_name"]),
-            percent(one["cpu_percent_mean"]),
-            percent(one["cpu_percent_p95"]),
-            percent(one["cpu_percent_max"]),
-            size(one["memory_used_bytes_mean"]),
-            size(one["memory_used_bytes_p95"]),
-            size(one["memory_used_bytes_max"]),
-            size(one["network_bytes"]),
-            size(one["disk_bytes"]),
-            *((shown(peak_words(one["peak"])),) if whole else ()),
-        )
+    name = "WORKSPACE" if whole else "CONTAINER"
+    columns = (name, *_FIGURES, *((_PEAK,) if whole else ()))
+    # What is ranked by is left out last.
+    spare = sorted(_SPARE, key=lambda column: column.startswith(said["by"].upper()))
+    width = out.width if out.is_terminal else None
+    heads = {column: column for column in columns}
+    table, left_out = fitted([_cells(one, name) for one in rows], heads, width, name=name, last=_PEAK, figures=_FIGURES, spare=spare)
     out.print(table)
+    if left_out:
+        out.print(shown(room_for(left_out), "dim"))
     if not whole and said["peak"]:
         out.print(shown(f"peak: {peak_words(said['peak'])}"))
+
+
+def _cells(one: Json, name: str) -> dict[str, Text]:
+    from streams.cli.text import percent, shown, size
+
+    return {
+        name: shown(one["workspace_id"] if name == "WORKSPACE" else one["container_name"]),
+        "CPU MEAN": shown(percent(one["cpu_percent_mean"])),
+        "CPU P95": shown(percent(one["cpu_percent_p95"])),
+        "CPU MOST": shown(percent(one["cpu_percent_max"])),
+        "MEMORY MEAN": shown(size(one["memory_used_bytes_mean"])),
+        "MEMORY P95": shown(size(one["memory_used_bytes_p95"])),
+        "MEMORY MOST": shown(size(one["memory_used_bytes_max"])),
+        "NETWORK": shown(size(one["network_bytes"])),
+        "DISK": shown(size(one["disk_bytes"])),
+        _PEAK: shown(peak_words(one.get("peak"))),
+    }
 
 
 def peak_words(peak: Json | None) -> str:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 
 from streams.cli.names import WORKSPACE
 
+if TYPE_CHECKING:
+    from rich.text import Text
+
 Json = dict[str, Any]
 
 _LOCALTIME: Final = Path("/etc/localtime")
+#: Column → its heading.
+_HEADS: Final = {
+    "WORKSPACE": "WORKSPACE", "CPU": "CPU", "CPU A DAY": "A DAY", "CPU WEEK": "WEEK",
+    "MEMORY": "MEMORY", "MEMORY A DAY": "A DAY", "MEMORY WEEK": "WEEK", "ACTIVE": "ACTIVE", "BUSIEST": "BUSIEST",
+}  # fmt: skip
+_FIGURES: Final = tuple(column for column in _HEADS if column not in ("WORKSPACE", "BUSIEST"))
+#: Figures a narrow terminal does without, in this order.
+_SPARE: Final = ("MEMORY A DAY", "CPU A DAY", "MEMORY WEEK", "CPU WEEK", "ACTIVE")
 
 
 @click.command(epilog="Example: wst trend shop --days 14")
@@ -53,35 +64,39 @@ def local_zone() -> str:
 
 
 def _show(said: Json) -> None:
-    from rich.table import Table
-
-    from streams.cli.text import console, percent, shown, size
+    from streams.cli.tables import fitted, room_for
+    from streams.cli.text import console, shown
 
     out = console()
     if not said["trends"]:
         out.print(shown("nothing was seen in this time"))
         return
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    figures = ("CPU", "A DAY", "WEEK", "MEMORY", "A DAY", "WEEK", "ACTIVE")
-    for name in ("WORKSPACE", *figures, "BUSIEST"):
-        table.add_column(name, justify="right" if name in figures else "left", no_wrap=True, overflow="ellipsis")
-    for one in said["trends"]:
-        use = one["use"] or {}
-        slope, weeks = one.get("slope", {}), one.get("week_over_week", {})
-        table.add_row(
-            shown(one["workspace_id"]),
-            percent(use.get("cpu_percent_mean")),
-            _signed(slope.get("cpu_percent_per_day"), percent),
-            _signed((weeks.get("cpu_percent") or {}).get("change_percent"), percent),
-            size(use.get("memory_used_bytes_mean")),
-            _signed(slope.get("memory_used_bytes_per_day"), size),
-            _signed((weeks.get("memory_used_bytes") or {}).get("change_percent"), percent),
-            _ratio((one["time_in_state"] or {}).get("active_ratio")),
-            ", ".join(f"{hour['hour']:02d}h" for hour in one.get("busiest_hours", ())),
-        )
+    width = out.width if out.is_terminal else None
+    lines = [_cells(one) for one in said["trends"]]
+    table, left_out = fitted(lines, _HEADS, width, name="WORKSPACE", last="BUSIEST", figures=_FIGURES, spare=_SPARE)
     out.print(table)
+    if left_out:
+        out.print(shown(room_for(left_out), "dim"))
     note = f"last {said['days']} days, hours in {said['zone']}; A DAY: slope; WEEK: 7 days against the 7 before; ACTIVE: of the time known"
     out.print(shown(note, "dim"))
+
+
+def _cells(one: Json) -> dict[str, Text]:
+    from streams.cli.text import percent, shown, size
+
+    use = one["use"] or {}
+    slope, weeks = one.get("slope", {}), one.get("week_over_week", {})
+    return {
+        "WORKSPACE": shown(one["workspace_id"]),
+        "CPU": shown(percent(use.get("cpu_percent_mean"))),
+        "CPU A DAY": shown(_signed(slope.get("cpu_percent_per_day"), percent)),
+        "CPU WEEK": shown(_signed((weeks.get("cpu_percent") or {}).get("change_percent"), percent)),
+        "MEMORY": shown(size(use.get("memory_used_bytes_mean"))),
+        "MEMORY A DAY": shown(_signed(slope.get("memory_used_bytes_per_day"), size)),
+        "MEMORY WEEK": shown(_signed((weeks.get("memory_used_bytes") or {}).get("change_percent"), percent)),
+        "ACTIVE": shown(_ratio((one["time_in_state"] or {}).get("active_ratio"))),
+        "BUSIEST": shown(", ".join(f"{hour['hour']:02d}h" for hour in one.get("busiest_hours", ()))),
+    }
 
 
 def _signed(value: float | None, write: Any) -> str:
