@@ -8,7 +8,6 @@ from __future__ import annotations
 import gzip
 import os
 import random
-import tarfile
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -41,6 +40,7 @@ from streams.sinks.rows import TOPICS, arrived, blocks
 from tests.fuzz.mutate import bytes_like, json_like
 from tests.life.make_previous import PREVIOUS
 from tests.platform.process import ROOT
+from tests.platform.unpack import unpack
 
 AT: Final = Position(1, 0, 1)
 DEMO: Final = ROOT / "producers" / "data" / "demo.wstrec.gz"
@@ -107,8 +107,8 @@ def all_targets() -> list[Target]:
 def written() -> dict[str, list[bytes]]:
     """Some values of each topic, as the earlier version of `tests/life` wrote them, by the topic's name without the prefix."""
     found: dict[str, list[bytes]] = {}
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(PREVIOUS / "data.tar.xz") as packed:
-        packed.extractall(folder, [one for one in packed if "journal" in one.name], filter="data")
+    with tempfile.TemporaryDirectory() as folder:
+        unpack(PREVIOUS / "data.tar.xz", Path(folder), lambda one: "journal" in one.name)
         journal, after = Journal(Path(folder) / "data" / "journal.sqlite", 4), 0
         while entries := journal.read(after, 500):
             for entry in entries:

@@ -1,6 +1,7 @@
 """What an earlier version left is gone on with: its data directory by `wst up`, its topics and its database by the parts of a cluster.
 
-`previous/` was made by the code of the commit that stands in its `about.json` (`make_previous.py`).
+`previous/` was made (`make_previous.py`) on 29 November 2026 by the code of the commit that stands in its `about.json`; this history
+holds that code's work, but no longer that commit.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import tarfile
 import time
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -30,6 +30,7 @@ from tests.life.make_previous import PREVIOUS, summary
 from tests.platform.clickhouse_http import ClickHouseHttpServer
 from tests.platform.kafka import KafkaBroker
 from tests.platform.process import PATIENCE_S, free_port, wait_until
+from tests.platform.unpack import unpack
 
 ABOUT = json.loads((PREVIOUS / "about.json").read_text())
 PARTITIONS = 4
@@ -39,8 +40,7 @@ KEPT = {"WST_EPHEMERAL_TTL": str(10 * 365 * 86_400), "WST_KEEP_SAMPLES": "off", 
 
 @pytest.fixture
 def previous(tmp_path: Path) -> Path:
-    with tarfile.open(PREVIOUS / "data.tar.xz") as packed:
-        packed.extractall(tmp_path, filter="data")
+    unpack(PREVIOUS / "data.tar.xz", tmp_path)
     return tmp_path / "data"
 
 

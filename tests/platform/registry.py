@@ -6,12 +6,12 @@ import fcntl
 import hashlib
 import shutil
 import subprocess
-import tarfile
 from collections.abc import Sequence
 
 import httpx
 
 from tests.platform.process import CACHE, ROOT, ServerFailed, ServerProcess, free_port
+from tests.platform.unpack import unpack
 
 POM = ROOT / "tests" / "registry" / "pom.xml"
 HOME = CACHE / "registry"
@@ -43,8 +43,7 @@ def fetch() -> None:
         if done.returncode != 0:
             raise ServerFailed(f"Maven could not fetch the registry:\n{done.stdout}{done.stderr}")
         (packed,) = (HOME / "fetched").glob("*.tar.gz")
-        with tarfile.open(packed) as archive:
-            archive.extractall(HOME / "app", filter="data")
+        unpack(packed, HOME / "app")
         shutil.rmtree(HOME / "fetched")
         (HOME / _stamp()).touch()
 
