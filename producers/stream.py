@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import queue
 import threading
+from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
 from producers.calls import backoff_s
 from producers.engine import Engine, EngineError, Events
 from producers.engine_json import mapping, whole
+
+_log: Final = logging.getLogger("wst.producer")
 
 #: Raw messages handed over and not yet taken; when it is full the thread waits, and the engine buffers 1,024 more.
 _QUEUE: Final = 5_000
@@ -22,9 +26,11 @@ class Subscribed:
 
     Attributes:
         continues: the stream before was merely silent and its successor takes over within milliseconds.
+        again_from_ns: read once more from that time on, as `read_again` asked, engine's clock, ns since the Unix epoch; None: it goes on.
     """
 
     continues: bool
+    again_from_ns: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +50,7 @@ class EventReader:
     def __init__(self, engine: Engine, since_ns: int | None) -> None:
         self._engine = engine
         self._since_ns = since_ns
-        self._again_ns: int | None = None
+        self._asked_ns: deque[int] = deque()
         self._queue: queue.Queue[object] = queue.Queue(_QUEUE)
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
@@ -78,12 +84,13 @@ class EventReader:
 
     def reconnect(self) -> None:
         """Breaks the present stream: the engine answers nothing else either."""
-        if self._stream is not None:
-            self._stream.close()
+        stream = self._stream  # the thread may let go of it at any moment
+        if stream is not None:
+            stream.close()
 
     def read_again(self, since_ns: int) -> None:
-        """Breaks the present stream and resumes from a time before what was read last."""
-        self._again_ns = since_ns
+        """Breaks the present stream, or the one being opened, and resumes from a time before what was read last."""
+        self._asked_ns.append(since_ns)
         self.reconnect()
 
     def stop(self) -> None:
@@ -94,29 +101,44 @@ class EventReader:
     def _run(self) -> None:
         attempt = 0
         continues = False
+        again_from_ns: int | None = None
         while not self._stop.is_set():
             try:
-                if self._again_ns is not None:
-                    self._since_ns, self._again_ns = self._again_ns, None
+                if again_from_ns is None and self._asked_ns:
+                    again_from_ns = self._asked_ns.popleft()
+                if again_from_ns is not None:
+                    self._since_ns, continues = again_from_ns, False
                 self._stream = self._engine.events(self._since_ns)
                 attempt = 0
-                self._hand_over(Subscribed(continues))
-                for raw in self._stream:
-                    self._hand_over(raw)
-                    # The last one's time and not the highest: after a clock that ran back, the highest lies ahead of all to come.
-                    self._since_ns = whole(mapping(raw).get("timeNano")) or self._since_ns
-                    if self._stop.is_set():
-                        return
+                self._hand_over(Subscribed(continues, again_from_ns))
+                again_from_ns = None
+                self._read(self._stream)
             except EngineError as error:
                 continues = error.silent
                 if not continues:
                     self._hand_over(Broken(str(error)))
+            except Exception as error:
+                # Without this thread nothing would be heard until somebody starts the producer anew.
+                _log.exception("reading events failed in a way nobody thought of")
+                continues = False
+                self._hand_over(Broken(f"{type(error).__name__}: {error}"))
             finally:
                 self.reconnect()
                 self._stream = None
             if not continues:
                 self._stop.wait(backoff_s(attempt))
                 attempt += 1
+
+    def _read(self, stream: Events) -> None:
+        # What was asked while the stream was being opened found none to close.
+        if self._stop.is_set() or self._asked_ns:
+            raise EngineError("it is opened anew at once")
+        for raw in stream:
+            self._hand_over(raw)
+            # The last one's time and not the highest: after a clock that ran back, the highest lies ahead of all to come.
+            self._since_ns = whole(mapping(raw).get("timeNano")) or self._since_ns
+            if self._stop.is_set():
+                return
 
     def _hand_over(self, item: object) -> None:
         while not self._stop.is_set():

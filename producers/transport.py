@@ -163,7 +163,7 @@ class EventStream:
                         yield _parsed(line)
                 if len(rest) > _MAX_LINE_BYTES:
                     rest = _NO_JSON  # with whatever follows up to the line's end
-        except (*BROKEN, AttributeError) as error:  # a response closed by another thread has lost its file
+        except (*BROKEN, AttributeError, ValueError) as error:  # one that another thread closed
             silent = any(isinstance(cause, (TimeoutError, urllib3.exceptions.ReadTimeoutError)) for cause in chain(error))
             raise EngineError(short(error), silent=silent) from error
         raise EngineError("the engine ended the event stream")
