@@ -8,19 +8,14 @@ not delivered within the other half, can have overwritten nobody.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Final
 
+from schemas.steady import steady_clock
 from streams.lane.ending import End
 
 #: A share of the session: the delivery of what was sent just before the lease ran out still ends within the session.
 _DELIVERY_SHARE: Final = 0.4
-
-
-def steady_clock() -> float:
-    """Seconds on a clock that never goes back and counts a suspended machine's time, where the system has one."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME) if hasattr(time, "CLOCK_BOOTTIME") else time.monotonic()
 
 
 class Lease:

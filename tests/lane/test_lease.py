@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from faust.types import TP
 
+from schemas.steady import steady_clock
 from streams.lane.consumer import prove_membership
 from streams.lane.kafka import guard_socket
-from streams.lane.lease import Lease, steady_clock
+from streams.lane.lease import Lease
 from tests.lane.harness import Bench, Clock, Ended, end
 from tests.lane.tally import Tally, output
 
