@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from producers.details import DetailCalls
 from producers.engine import EngineError
-from producers.engine_json import InvalidMessage, is_credible, mapping, time_ns
+from producers.engine_json import InvalidMessage, is_credible, mapping, time_ns, whole
 from producers.execs import Execs
 from producers.facts import At, event_fact, presence_fact
 from producers.record import Happened, Skip, Who, event
@@ -18,6 +18,7 @@ from producers.registry import DETAIL_ACTIONS, Known
 from producers.shared import Shared
 from producers.stream import Broken, EventReader, Subscribed
 from schemas.publish import Record
+from schemas.steady import steady_clock
 
 _log: Final = logging.getLogger("wst.producer")
 
@@ -30,6 +31,9 @@ _STEPS: Final = 10
 _LOOK_S: Final = 0.5
 #: A process that did not come round for so long may have read too slowly: an engine drops the events of who does, and says nothing.
 _STOOD_STILL_S: Final = 5.0
+#: Then nothing more comes of what was kept for it meanwhile; an engine that is never quiet is not waited for beyond the second.
+_QUIET_S: Final = 0.3
+_DRAIN_S: Final = 3.0
 
 
 class EventLoop:
@@ -46,7 +50,6 @@ class EventLoop:
         self._heard: dict[str, None] = dict.fromkeys(identities)
         self._execs = Execs(shared)
         self._reader = EventReader(shared.calls.engine, self._last_event_ns)
-        self._subscribed = asyncio.Event()
         self._idle = asyncio.Event()
         self._changed = False
         self._durable = True
@@ -54,12 +57,19 @@ class EventLoop:
         self._broken = False
         #: A subscription whose continuity with the one before is not proven: events may be missing before it.
         self.unproven = True
-        self._reads_again = self._missed = False
-        self._read_again_until_ns = 0
+        self._missed = False
+        #: How often the stream began anew; what merely takes over from a silent one is none.
+        self.openings = 0
+        self._looked_s, self._heard_then_ns = steady_clock(), self._last_event_ns
+        #: Where to read again from after a stall, once the stream is drained; and how many such readings have not begun yet.
+        self._stall_ns: int | None = None
+        self._asked = 0
+        self._read_again_from_ns = self._read_again_until_ns = 0
         self.details = DetailCalls(shared)
 
     async def run(self) -> None:
         """Publishes facts until cancelled."""
+        self._looked_s = steady_clock()
         self._reader.start()
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -76,9 +86,18 @@ class EventLoop:
             self._reader.stop()
             self._remember()
 
-    async def subscribed(self) -> None:
-        """Waits until the stream is open: only then a listing can be joined to it."""
-        await self._subscribed.wait()
+    def is_whole(self) -> bool:
+        """The stream is open and not to be read again: only then a listing can be joined to it."""
+        self._look()
+        return self.openings > 0 and not self._broken and self._stall_ns is None and not self._asked
+
+    async def whole(self, limit_s: float) -> bool:
+        """Waits for that, but no longer than so many seconds; returns whether it is."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + limit_s
+        while not (is_whole := self.is_whole()) and loop.time() < until_s:  # noqa: ASYNC110  # it also looks for a stall
+            await asyncio.sleep(0.01)
+        return is_whole
 
     async def settled(self, quiet_s: float) -> None:
         """Waits a moment, then until all that was heard up to then is handed to the outlet.
@@ -91,19 +110,20 @@ class EventLoop:
         while not (self._idle.is_set() and self._reader.empty()):  # noqa: ASYNC110
             await asyncio.sleep(0.005)
 
-    def listed(self, listed_at_ns: int) -> None:
-        """A listing of that time was made: whatever comes before it need not be heard."""
+    def listed(self, listed_at_ns: int, *, whole: bool) -> None:
+        """A listing of that time was made: whatever comes before it need not be heard.
+
+        Args:
+            whole: the stream was whole from before it until now, so what was missed was missed before it.
+        """
         self._reader.begin_at(listed_at_ns)
-        if not self._broken:
+        if whole:
+            self.unproven = self._missed = False
             self._read_again_until_ns = 0
         if self._last_event_ns is None:
             self._last_event_ns = listed_at_ns
             self._changed = True
             self._remember()
-
-    def listing_begins_anew(self) -> None:
-        """What was heard up to a listing is known, whatever was missed before it."""
-        self.unproven = self._missed = False
 
     def reconnect(self) -> None:
         """Breaks the stream: the engine answers nothing else either."""
@@ -124,16 +144,21 @@ class EventLoop:
         self._shared.counts.add("events", len(records))
 
     def _opened(self, subscribed: Subscribed) -> None:
-        self.unproven = self.unproven or not subscribed.continues
-        if self._reads_again:
-            # All that the stream before gave has been taken by now.
-            self._reads_again, self._read_again_until_ns = False, self._last_event_ns or 0
+        again_from_ns = subscribed.again_from_ns
+        if again_from_ns is not None:
+            # All that the stream before gave has been taken by now. What was not proven of it, a later place does not prove.
+            self._asked -= 1
+            self._missed = self._missed or self.unproven
+            self._read_again_from_ns, self._read_again_until_ns = again_from_ns, self._last_event_ns or 0
+        if not subscribed.continues:
+            self.unproven = True
+            self.openings += 1
         if self._broken:
-            self._broken = False
             self._shared.counts.add("reconnects")
             _log.info("engine %s: the event stream is back", self._shared.origin.engine_name)
+        if self._broken or again_from_ns is not None:
             self._want_sync("reconnect")
-        self._subscribed.set()
+        self._broken = False
 
     def _closed(self, broken: Broken) -> None:
         if not self._broken:
@@ -145,8 +170,9 @@ class EventLoop:
         shared.calls.answers += 1
         identity = _raw_identity(raw)
         if identity in self._heard:
-            # The ring still has what was heard last, so nothing fell out of it in between.
-            self.unproven = self._missed
+            # The ring still has what was heard last, so nothing fell out of it in between; read again, what was heard before the stall.
+            if not self._read_again_until_ns or (whole(mapping(raw).get("timeNano")) or 0) <= self._read_again_from_ns:
+                self.unproven = self._missed
             shared.counts.add("repeats")
             return []
         try:
@@ -158,14 +184,16 @@ class EventLoop:
         if isinstance(happened, Skip):
             shared.counts.add(f"skipped.{happened.reason}")
             return []
-        if happened.time_ns < self._read_again_until_ns:
+        await self._keep_clock(happened.time_ns)
+        if late := happened.time_ns < self._read_again_until_ns:
             # Later ones were heard before: what it would have told between them nobody knows any more.
             self.unproven = self._missed = True
-        await self._keep_clock(happened.time_ns)
+        else:
+            self._last_event_ns = happened.time_ns
         if (reason := await self._execs.why_skipped(happened)) is not None:
             shared.counts.add(f"skipped.{reason}")
             return []
-        return self._facts(happened)
+        return self._facts(happened, late=late)
 
     def _note(self, identity: str) -> None:
         self._heard[identity] = None
@@ -173,15 +201,15 @@ class EventLoop:
             del self._heard[next(iter(self._heard))]
         self._changed = True
 
-    def _facts(self, happened: Happened) -> list[Record]:
+    def _facts(self, happened: Happened, *, late: bool) -> list[Record]:
         shared = self._shared
         container_id = happened.who.container["id"]
         before = shared.registry.get(container_id)
         old = before.who if before else None
-        known = shared.registry.heard(happened.who, happened.action, happened.time_ns)
+        known = shared.registry.heard(happened.who, happened.action, happened.time_ns, late=late)
         at = shared.at(happened.time_ns)
         records = [event_fact(shared.origin, at, happened, shared.registry.workspace_name(happened.who))]
-        if old is not None and old.identity.workspace_id != happened.who.identity.workspace_id:
+        if old is not None and old.identity.workspace_id != known.who.identity.workspace_id:
             records[:0] = self._moved(old, known, at)
         if happened.action in DETAIL_ACTIONS:
             self.details.due(container_id)
@@ -211,21 +239,37 @@ class EventLoop:
             if engine_ns is not None and is_credible(engine_ns):
                 shared.advance(shared.clock.read(engine_ns, asked))
         shared.advance(shared.clock.saw(event_ns))
-        self._last_event_ns = event_ns
+
+    def _look(self) -> None:
+        """Notices a stall, whoever comes round first after it."""
+        now_s = steady_clock()
+        stood_still_s = now_s - self._looked_s
+        if stood_still_s > _STOOD_STILL_S and self._heard_then_ns is not None:
+            name = self._shared.origin.engine_name
+            _log.warning("engine %s: this process stood still for %.0f s: events are read again", name, stood_still_s)
+            if self._stall_ns is None:
+                self._stall_ns = self._heard_then_ns
+        self._looked_s, self._heard_then_ns = now_s, self._last_event_ns
 
     async def _look_for_stalls(self) -> None:
         """After a stall the stream is read again from what was heard before it: what comes twice proves that nothing was missed."""
-        looked_s = asyncio.get_running_loop().time()
         while True:
-            heard_ns = self._last_event_ns
+            self._look()
+            if self._stall_ns is not None:
+                await self._drained()
+                self._look()  # what was missed meanwhile is read again, too
+                self._asked += 1
+                self._reader.read_again(self._stall_ns)
+                self._stall_ns = None
             await asyncio.sleep(_LOOK_S)
-            now_s = asyncio.get_running_loop().time()
-            if now_s - looked_s > _STOOD_STILL_S and heard_ns is not None:
-                name = self._shared.origin.engine_name
-                _log.warning("engine %s: this process stood still for %.0f s: events are read again", name, now_s - looked_s)
-                self._reads_again = True
-                self._reader.read_again(heard_ns)
-            looked_s = now_s
+
+    async def _drained(self) -> None:
+        """Waits until the stream has given what was kept for it: its engine keeps far more for it than in the ring that is read again."""
+        loop = asyncio.get_running_loop()
+        until_s, given = loop.time() + _DRAIN_S, -1
+        while (given != self._reader.given or not self._reader.empty()) and loop.time() < until_s:
+            given = self._reader.given
+            await asyncio.sleep(_QUIET_S)
 
     async def _remember_for_ever(self) -> None:
         while True:

@@ -73,13 +73,21 @@ class Registry:
         """Containers that run, paused ones too: their counters can be read."""
         return [(container_id, known) for container_id, known in self._known.items() if known.running]
 
-    def heard(self, who: Who, action: str, time_ns: int) -> Known:
-        """Takes in an event."""
+    def heard(self, who: Who, action: str, time_ns: int, *, late: bool = False) -> Known:
+        """Takes in an event.
+
+        Args:
+            late: later ones may have been heard before it, and what they told stands; else an earlier time is a clock's that ran back.
+        """
         container_id = who.container["id"]
+        if late and container_id in self._gone:
+            return Known(who)
         known = self._known.setdefault(container_id, Known(who))
-        known.who = self._noted(who)
+        if not late or time_ns >= known.last_event_ns:
+            known.who = self._noted(who)
+        outdated = late and time_ns < known.last_state_event_ns and action != "destroy"
         known.last_event_ns = max(known.last_event_ns, time_ns)
-        if action in STATE_ACTIONS:
+        if action in STATE_ACTIONS and not outdated:
             known.last_state_event_ns = max(known.last_state_event_ns, time_ns)
             known.running = _RUNS_AFTER.get(action, known.running)
             known.state = _STATE_AFTER.get(action, known.state)
@@ -88,7 +96,7 @@ class Registry:
         if action in DETAIL_ACTIONS:
             known.stale = True
             known.detail_events += 1
-        if action == "start":
+        if action == "start" and not outdated:
             known.started_at_ns = ABSENT
         if action == "destroy":
             del self._known[container_id]

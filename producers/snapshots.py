@@ -26,6 +26,10 @@ _SETTLE_S: Final = 0.2
 #: Events this little before the listing make an entry unsettled too: the engine tells an event apart from the change itself, ns.
 _HAIR_NS: Final = 100_000_000
 _REQUESTS: Final = 64
+#: A listing that cannot be joined to the event stream is made again, so often, once the stream is whole or after an interval, but
+#: within these, s: its reader pauses for up to 12.5 s, and an engine that is not listed for three intervals would be called silent.
+_TORN_MOST: Final = 3
+_WHOLE_S: Final = (5.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class SyncLoop:
         self._failures = 0
         self._failing = False
         self._answers = 0
+        self._torn = 0
         self._watched_since_ns = shared.store.watched_since(shared.origin.engine_id)
 
     def want(self, wanted: Wanted) -> None:
@@ -101,7 +106,7 @@ class SyncLoop:
     async def run(self, events: EventLoop) -> None:
         """Lists until cancelled."""
         loop = asyncio.get_running_loop()
-        await events.subscribed()
+        await self._whole(events)
         self.want(Wanted("start"))
         last = loop.time()
         while True:
@@ -114,6 +119,10 @@ class SyncLoop:
             # Kept in step, unless it fell behind by more than an interval.
             last = max(last + self.interval_s, loop.time() - self.interval_s) if wanted.cause == "interval" else loop.time()
             await self._guarded(wanted, events)
+
+    async def _whole(self, events: EventLoop) -> bool:
+        least_s, most_s = _WHOLE_S
+        return await events.whole(min(max(self.interval_s, least_s), most_s))
 
     async def _wait(self, until: float) -> None:
         self._news.clear()
@@ -128,7 +137,8 @@ class SyncLoop:
         name = self._shared.origin.engine_name
         retries = self._shared.counts.total["retries"]
         try:
-            await self._sync(wanted, events)
+            while not await self._sync(wanted, events):
+                self._torn = self._torn + 1 if await self._whole(events) else _TORN_MOST
         except EngineError as error:
             self._failures += 1
             if not self._failing:
@@ -160,8 +170,14 @@ class SyncLoop:
             now_ns = shared.now_ns()
             await shared.outlet.publish([no_listing_record(shared.origin, At(shared.clock.generation, now_ns, now_ns), "failed", why)])
 
-    async def _sync(self, wanted: Wanted, events: EventLoop) -> None:
+    async def _sync(self, wanted: Wanted, events: EventLoop) -> bool:
+        """One listing; False: it was dropped, as events around it are still to come, and another is to be made.
+
+        They would be older than what it says, and nothing would tell that they had been missing. An engine whose event stream is
+        never whole is listed all the same: then nobody watched up to the listing.
+        """
         shared = self._shared
+        openings = events.openings
         begin = asyncio.get_running_loop().time()
         asked = shared.clock
         info = await shared.calls.info()
@@ -178,8 +194,10 @@ class SyncLoop:
         until_ns = listed_at_ns + round(duration_s * 1e9)
         await events.settled(_SETTLE_S)
         async with shared.order:
-            if events.unproven or self._watched_since_ns is None:
-                events.listing_begins_anew()
+            joined = events.is_whole() and events.openings == openings
+            if not joined and self._torn < _TORN_MOST:
+                return False
+            if not joined or events.unproven or self._watched_since_ns is None:
                 self._watched_since_ns = listed_at_ns
                 shared.store.remember_watched_since(shared.origin.engine_id, listed_at_ns)
             entries = self._entries(seen, inspects, listed_at_ns, until_ns)
@@ -198,9 +216,11 @@ class SyncLoop:
             await shared.outlet.publish(snapshot_records(shared.origin, at, header, entries))
             self._failures = 0
             self._answers = shared.calls.answers
-            events.listed(listed_at_ns)
+            events.listed(listed_at_ns, whole=joined)
+            self._torn = 0 if joined else _TORN_MOST
             self._first.set()
             shared.counts.add("syncs")
+            return True
 
     async def _read(self, raw: object) -> Seen | None:
         try:

@@ -45,11 +45,15 @@ class EventReader:
 
     Args:
         since_ns: begin, engine's clock, ns since the Unix epoch; None: from now on.
+
+    Attributes:
+        given: messages that the streams gave so far.
     """
 
     def __init__(self, engine: Engine, since_ns: int | None) -> None:
         self._engine = engine
         self._since_ns = since_ns
+        self.given = 0
         self._asked_ns: deque[int] = deque()
         self._queue: queue.Queue[object] = queue.Queue(_QUEUE)
         self._loop = asyncio.get_running_loop()
@@ -134,6 +138,7 @@ class EventReader:
         if self._stop.is_set() or self._asked_ns:
             raise EngineError("it is opened anew at once")
         for raw in stream:
+            self.given += 1
             self._hand_over(raw)
             # The last one's time and not the highest: after a clock that ran back, the highest lies ahead of all to come.
             self._since_ns = whole(mapping(raw).get("timeNano")) or self._since_ns

@@ -37,6 +37,8 @@ class ScriptedEngine:
         lies: what is answered instead, by kind of request (version, info, list, stats, and json: an inspect).
         before_list: what happens between the engine's time and its listing.
         ring: events as the engine's memory holds them.
+        remembers: how many of them it gives to a stream that is opened; those that are open are given all.
+        shut: no event stream can be opened.
     """
 
     def __init__(self) -> None:
@@ -44,6 +46,8 @@ class ScriptedEngine:
         self.url = f"unix://{self.folder.name}/docker.sock"
         self.containers: dict[str, Json] = {}
         self.ring: list[Json] = []
+        self.remembers = 1_000_000
+        self.shut = False
         self.calls: Counter[str] = Counter()
         self.fault: str | None = None
         self.hung = threading.Event()
@@ -81,10 +85,12 @@ class ScriptedEngine:
             self._news.notify_all()
         return message
 
-    def drop(self, name: str, action: str) -> None:
+    def drop(self, name: str, action: str) -> Json:
         """An event that the engine remembers, and does not give to the streams that are open: they read too slowly."""
         with self._news:
-            self._dropped.add(id(self.say(name, action)))
+            message = self.say(name, action)
+            self._dropped.add(id(message))
+        return message
 
     def cut_streams(self) -> None:
         """Ends all event streams that are open."""
@@ -122,8 +128,9 @@ class ScriptedEngine:
         self._streams += 1
         cut = self._cut
         kept = {id(message) for message in self.ring}
+        oldest = max(len(self.ring) - self.remembers, 0)
         at = (
-            next((n for n, message in enumerate(self.ring) if message.get("timeNano", 0) >= since_ns), len(self.ring))
+            next((n for n, message in enumerate(self.ring) if n >= oldest and message.get("timeNano", 0) >= since_ns), len(self.ring))
             if since_ns
             else len(self.ring)
         )
@@ -194,7 +201,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(raw)
 
     def _stream(self, query: dict[str, list[str]]) -> None:
-        if self.engine.fault == "500":
+        if self.engine.fault == "500" or self.engine.shut:
             return self._answer(500, {"message": "boom"})
         seconds, _, rest = query.get("since", ["0"])[0].partition(".")
         self.send_response(200)

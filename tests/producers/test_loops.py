@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
@@ -109,28 +108,6 @@ async def test_a_ring_that_ran_over_while_the_stream_was_cut_is_a_stretch_nobody
         await seen.until(lambda: any(s["cause"] == "reconnect" for s in seen.snapshots()), "a listing after the reconnect")
         listed = next(s for s in seen.snapshots() if s["cause"] == "reconnect")
         assert listed["watched_since_ns"] > watched_since
-
-
-@pytest.mark.parametrize("happened", ["nothing was missed", "one was dropped", "the engine forgot"])
-async def test_after_a_process_stood_still_events_are_read_again_and_what_was_missed_is_a_stretch_nobody_watched(
-    scripted: ScriptedEngine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, happened: str
-) -> None:
-    monkeypatch.setattr("producers.events._STOOD_STILL_S", 0.8)
-    scripted.add("web")
-    async with watching(scripted.url, tmp_path) as seen:
-        scripted.say("web", "pause")
-        await seen.until(lambda: seen.actions() == ["pause"], "the first")
-        watched_since = seen.snapshots()[-1]["watched_since_ns"]
-        await asyncio.sleep(0.6)  # the look after the first
-        (scripted.say if happened == "nothing was missed" else scripted.drop)("web", "unpause")
-        scripted.say("web", "stop")
-        # As a process that is stopped; what the stream still gave it waits to be taken.
-        time.sleep(1.5)  # noqa: ASYNC251
-        if happened == "the engine forgot":
-            scripted.ring.clear()
-        await seen.until(lambda: any(s["cause"] == "reconnect" for s in seen.snapshots()), "a listing after it")
-        listed = next(s for s in seen.snapshots() if s["cause"] == "reconnect")
-        assert (listed["watched_since_ns"] == watched_since) is (happened == "nothing was missed")
 
 
 async def test_an_event_that_could_not_be_published_is_published_by_the_next_producer(scripted: ScriptedEngine, tmp_path: Path) -> None:
