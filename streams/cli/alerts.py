@@ -22,8 +22,6 @@ Json = dict[str, Any]
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list.")
 def alerts(workspace: str | None, all_of_them: bool, since: datetime | None, limit: int, as_json: bool) -> None:
     """Shows the alerts that last, the youngest first; of all workspaces and engines, or of one WORKSPACE."""
-    import orjson
-
     from schemas.settings import load_settings
     from streams.cli.client import Api
 
@@ -32,7 +30,9 @@ def alerts(workspace: str | None, all_of_them: bool, since: datetime | None, lim
     asked |= {"since": since.astimezone(UTC).isoformat().replace("+00:00", "Z")} if since is not None else {}
     found: list[Json] = Api(load_settings()).get("/api/v1/alerts", asked)["alerts"]
     if as_json:
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        from streams.cli.plain import echo_json
+
+        echo_json(found)
     else:
         _show(found, all_of_them)
 

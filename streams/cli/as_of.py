@@ -28,9 +28,9 @@ def as_of(time: datetime, workspace: str | None, as_json: bool) -> None:
     asked = {"time": time.astimezone(UTC).isoformat()} | ({} if workspace is None else {"workspace": workspace})
     states = Api(load_settings()).get("/api/v1/as-of", asked)["workspaces"]
     if as_json:
-        import orjson
+        from streams.cli.plain import echo_json
 
-        click.echo(orjson.dumps(states if workspace is None else states[0], option=orjson.OPT_INDENT_2).decode())
+        echo_json(states if workspace is None else states[0])
     else:
         _show(states, time, workspace is not None)
 

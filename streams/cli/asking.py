@@ -45,11 +45,10 @@ def quoted(name: str) -> str:
 
 def show(answer: Any, said: str, *, as_json: bool) -> None:
     """Prints an answer, for programs or as one line."""
-    import orjson
-
     from schemas.wst import visible
+    from streams.cli.plain import json_text
 
-    click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode() if as_json else visible(said))
+    click.echo(json_text(answer) if as_json else visible(said))
 
 
 def tell(workspace: str, name: str, body: Mapping[str, Any], done: str, *, as_json: bool) -> None:

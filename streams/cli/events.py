@@ -47,13 +47,12 @@ def events(follow: bool, since: datetime | None, types: tuple[str, ...], workspa
 
 
 def _show(found: Iterator[Json], as_json: bool) -> None:
-    import orjson
-
+    from streams.cli.plain import echo_json
     from streams.cli.text import console, event_line
 
     if as_json:
         for event in found:
-            click.echo(orjson.dumps(event).decode())
+            echo_json(event, indent=False)
         return
     out = console()
     for event in found:

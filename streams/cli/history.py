@@ -59,9 +59,9 @@ def history(
     said = Api(load_settings()).get(f"/api/v1/workspaces/{quote(workspace, safe='')}/history", asked)
     said["points"] = [_only(point, metric) for point in said["points"]]
     if as_json:
-        import orjson
+        from streams.cli.plain import echo_json
 
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        echo_json(said)
     elif as_csv:
         _echo_csv(said)
     else:
@@ -77,11 +77,12 @@ def _only(point: Json, metric: str | None) -> Json:
 
 
 def _echo_csv(said: Json) -> None:
+    from streams.cli.plain import echo_csv
     from streams.query.csv_text import csv_text
 
     names = ["workspace_id", *(said["points"][0] if said["points"] else ())]
     rows = [[said["workspace_id"], *point.values()] for point in said["points"]]
-    click.echo(csv_text(names, rows), nl=False)
+    echo_csv(csv_text(names, rows))
 
 
 def _show(said: Json, metric: str | None) -> None:

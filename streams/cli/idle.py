@@ -36,9 +36,9 @@ def idle(dry_run: bool, since: datetime | None, inactive_after: str | None, arch
         raise SettingError("the idle policy is off", "try one: --inactive-after 2d, --archive-after 14d")
     found = Api(settings).get("/api/v1/idle", asked)
     if as_json:
-        import orjson
+        from streams.cli.plain import echo_json
 
-        click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2).decode())
+        echo_json(found)
     else:
         _show(found)
 

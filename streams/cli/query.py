@@ -21,6 +21,7 @@ def query(sql: str, form: str, as_json: bool) -> None:
     from schemas.errors import SettingError
     from schemas.settings import load_settings
     from streams.cli.client import Api
+    from streams.cli.plain import echo_csv, escaped
 
     form = "json" if as_json else form
     if form == "parquet" and sys.stdout.isatty():
@@ -29,14 +30,17 @@ def query(sql: str, form: str, as_json: bool) -> None:
     api = Api(load_settings())
     if form in ("csv", "parquet"):
         content = api.get_bytes("/api/v1/query", {"sql": asked, "format": form})
-        click.echo(content.decode() if form == "csv" else content, nl=False)
+        if form == "csv":
+            echo_csv(content.decode())
+        else:
+            click.echo(content, nl=False)
         return
     found = api.get("/api/v1/query", {"sql": asked, "format": "json"})
     names = [column["name"] for column in found["meta"]]
     if form == "json":
         import json
 
-        click.echo(json.dumps([dict(zip(names, row, strict=True)) for row in found["data"]], ensure_ascii=False, indent=2))
+        click.echo(escaped(json.dumps([dict(zip(names, row, strict=True)) for row in found["data"]], ensure_ascii=False, indent=2)))
     else:
         _show(names, found["meta"], found["data"])
 

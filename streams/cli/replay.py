@@ -147,9 +147,9 @@ def _show(said: Json, as_json: bool, compare: bool) -> None:
     from streams.cli.text import console, shown
 
     if as_json:
-        import orjson
+        from streams.cli.plain import echo_json
 
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2, default=str).decode())
+        echo_json(said, default=str)
         return
     out = console()
     rate = f" ({said['facts'] / said['seconds']:,.0f} a second)" if said["seconds"] else ""

@@ -77,9 +77,9 @@ def _watch(api: Api, workspace: str | None, as_json: bool) -> None:
 
 
 def _echo_json(found: Any, *, indent: bool) -> None:
-    import orjson
+    from streams.cli.plain import echo_json
 
-    click.echo(orjson.dumps(found, option=orjson.OPT_INDENT_2 if indent else 0).decode())
+    echo_json(found, indent=indent)
 
 
 def _console() -> Any:

@@ -42,9 +42,9 @@ def top(workspace: str | None, since: datetime | None, until: datetime | None, b
             asked[name] = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
     said = Api(load_settings()).get("/api/v1/top", asked)
     if as_json:
-        import orjson
+        from streams.cli.plain import echo_json
 
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        echo_json(said)
         return
     _show(said)
 

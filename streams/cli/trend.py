@@ -44,9 +44,9 @@ def trend(workspace: str | None, days: int, as_json: bool) -> None:
     if workspace is not None and not said["trends"]:
         raise Refused(f"there is no history of a workspace {workspace[:200]!r}", "`wst status` lists workspaces")
     if as_json:
-        import orjson
+        from streams.cli.plain import echo_json
 
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        echo_json(said)
         return
     _show(said)
 

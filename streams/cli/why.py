@@ -26,9 +26,9 @@ def why(workspace: str, at: datetime | None, as_json: bool) -> None:
     asked = {} if at is None else {"at": at.astimezone(UTC).isoformat()}
     said = Api(load_settings()).get(f"/api/v1/workspaces/{quote(workspace, safe='')}/why", asked)
     if as_json:
-        import orjson
+        from streams.cli.plain import echo_json
 
-        click.echo(orjson.dumps(said, option=orjson.OPT_INDENT_2).decode())
+        echo_json(said)
     else:
         _show(said)
 
