@@ -17,6 +17,7 @@ from schemas.settings import Settings
 from schemas.watchdog import attended
 from streams.api.app import make_app
 from streams.api.desk import Desk
+from streams.api.files import raise_limit
 from streams.api.guard import guard_of
 from streams.api.live import Live
 from streams.api.server import address_of, listen, serving
@@ -42,6 +43,7 @@ async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
         SettingError: the address cannot be listened on, or is not loopback and there is no token.
         WstError: the broker or the archive is out of reach, or the sink cannot go on.
     """
+    raise_limit()
     guard = guard_of(settings)
     listening = listen(settings.api_host, settings.api_port)
     if sink is not None:
