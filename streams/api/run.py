@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -31,6 +32,8 @@ from streams.supervisor.plan import PRODUCER
 
 #: What the batch under way may take at the end, s; what does not get in is read again.
 _LAST_BATCH_S: Final = 2.0
+#: Nobody waits any more for an answer of an archive that hangs, s.
+_LAST_QUESTIONS_S: Final = 1.0
 
 
 async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
@@ -73,7 +76,9 @@ async def run_api(settings: Settings, sink: SinkPart | None = None) -> None:
         await _end([following], 0)
         await _end(sinking, _LAST_BATCH_S)
         await publisher.close()
-        await archive.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_QUESTIONS_S):
+                await archive.close()
 
 
 def _raise_the_first(tasks: Sequence[asyncio.Task[None]]) -> None:
