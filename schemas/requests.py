@@ -12,8 +12,10 @@ from schemas.identity import command_fact_id
 from schemas.publish import Record, make_record
 from schemas.topics import DOCKER_EVENTS, WORKSPACE_CONTROL
 
-#: Header of a record of `workspace.state`: ids of the command facts obeyed on the way to it.
+#: Headers of a record of `workspace.state`: ids of the command facts obeyed on the way to it, and of those that came again and had
+#: been refused. Of a first refusal tells an event.
 COMMANDS_HEADER: Final = "wst-commands"
+REFUSED_HEADER: Final = "wst-refused"
 
 #: Header of a tombstone of `workspace.state`: the archive's rows go, too. Its value is what the fold keeps of the workspace.
 ERASE_HEADER: Final = "wst-erase"

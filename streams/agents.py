@@ -9,7 +9,7 @@ from schemas import topics
 from schemas.codec import Undecodable
 from schemas.event_encoder import encode_metrics_update
 from schemas.publish import Record, RecordMaker
-from schemas.requests import COMMANDS_HEADER, ERASE_HEADER
+from schemas.requests import COMMANDS_HEADER, ERASE_HEADER, REFUSED_HEADER
 from schemas.topics import MAX_RECORD_BYTES, Topic
 from schemas.usage_encoder import encode_samples, encode_windows
 from streams.core import changes
@@ -18,7 +18,7 @@ from streams.core.changes import ErrorDetail, StatusChanged
 from streams.core.commands import erased_by
 from streams.core.facts import COMMAND, Fact, Position
 from streams.core.invalid import InvalidMessage
-from streams.core.state import UNSEEN
+from streams.core.state import UNSEEN, remembers
 from streams.core.workspace import WorkspaceState
 from streams.dead_letters import DeadLetters
 from streams.keys import check_key
@@ -129,7 +129,8 @@ class StateAgent:
         self._refused = refused
         self._view = view
         self._touched: dict[str, tuple[WorkspaceState, bool, Input]] = {}
-        self._obeyed: dict[str, list[Fact]] = {}
+        self._answered: dict[str, list[tuple[str, Fact]]] = {}
+        """Commands of this slice by the header that tells of them."""
         self._erased: dict[str, tuple[Input, bytes]] = {}
         self.outcomes: dict[str, int] = {}
         """Facts by what became of them, since the worker's start."""
@@ -159,8 +160,9 @@ class StateAgent:
         self._table.put(partition, key, state)
         self._touched[fact.workspace_id] = (state, known, record)
         if fact.kind == COMMAND and not any(isinstance(change.detail, ErrorDetail) for change in told):
-            self._obeyed.setdefault(fact.workspace_id, []).append(fact)
-            if erased_by(state, fact, told):
+            header = REFUSED_HEADER if remembers(state.refused, fact.id) else COMMANDS_HEADER
+            self._answered.setdefault(fact.workspace_id, []).append((header, fact))
+            if header == COMMANDS_HEADER and erased_by(state, fact, told):
                 self._erased[fact.workspace_id] = record, state_fold.to_bytes(state)
         for change in told:
             event = changes.to_record(change, record.topic)
@@ -177,8 +179,8 @@ class StateAgent:
     def _publish(self, state: WorkspaceState, known: bool, cause: Input) -> None:
         workspace_id = state.workspace_id
         record = state_fold.to_record(state)
-        obeyed = self._obeyed.pop(workspace_id, ())
-        more = _answers(obeyed) if obeyed else ()
+        answered = self._answered.pop(workspace_id, ())
+        more = _answers(answered) if answered else ()
         if workspace_id in self._erased:
             erasing, rest = self._erased.pop(workspace_id)
             erased = ((ERASE_HEADER, rest),)
@@ -189,15 +191,16 @@ class StateAgent:
         if record is not None:
             record_id = f"state.{state.epoch}.{state.offset}.{workspace_id}"
             self._writer.write(topics.WORKSPACE_STATE, workspace_id, record, "state", record_id, cause, more)
-        elif known or obeyed:
+        elif known or answered:
             self._writer.forget(workspace_id, cause, more)
         if self._view is not None:
             self._view.apply(workspace_id, record, _position(state))
 
 
-def _answers(obeyed: Sequence[Fact]) -> tuple[tuple[str, bytes], ...]:
-    """Tells who waits that their commands were obeyed: of a refusal tells an event. They are in no state, as nobody asks later."""
-    return ((COMMANDS_HEADER, b",".join(fact.id.hex().encode() for fact in obeyed)),)
+def _answers(answered: Sequence[tuple[str, Fact]]) -> tuple[tuple[str, bytes], ...]:
+    """Tells who waits what became of their commands: of a first refusal tells an event. They are in no state, as nobody asks later."""
+    by_header = {header: b",".join(fact.id.hex().encode() for told, fact in answered if told == header) for header, _ in answered}
+    return tuple(by_header.items())
 
 
 def _position(state: WorkspaceState) -> Position:

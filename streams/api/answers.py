@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from schemas.requests import COMMANDS_HEADER
+from schemas.requests import COMMANDS_HEADER, REFUSED_HEADER
 
 _KEEP: Final = 10_000
+_REFUSED_BEFORE: Final = "it was refused before; the workspace's `error` event of then says why"
 
 Record = Mapping[str, Any]
 
@@ -22,13 +23,15 @@ class Answers:
         self._syncs: OrderedDict[str, dict[str, Record]] = OrderedDict()
 
     def take_headers(self, headers: Iterable[tuple[str, bytes]]) -> bool:
-        """Takes note of commands obeyed, from a record of `workspace.state`; False: there were none."""
-        told = dict(headers).get(COMMANDS_HEADER)
-        for fact_id in told.decode("ascii", "replace").split(",") if told else ():
-            # A repeat of a refused command is obeyed by doing nothing: the refusal stands.
-            self._commands.setdefault(fact_id, None)
+        """Takes note of what became of commands, from a record of `workspace.state`; False: it says nothing of that."""
+        told = dict(headers)
+        obeyed, refused = (told.get(name, b"").decode("ascii", "replace") for name in (COMMANDS_HEADER, REFUSED_HEADER))
+        for fact_ids, outcome in ((obeyed, None), (refused, _REFUSED_BEFORE)):
+            for fact_id in fact_ids.split(",") if fact_ids else ():
+                # What is known stands: it says more than a repeat does.
+                self._commands.setdefault(fact_id, outcome)
         _shorten(self._commands, self._keep)
-        return bool(told)
+        return bool(obeyed or refused)
 
     def take_event(self, event: Record) -> None:
         """Takes note of a refusal, or of what became of a sync that was asked for."""

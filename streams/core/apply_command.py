@@ -25,6 +25,7 @@ def apply_command(step: Step, command: Command) -> str:
     if reason is None and obey is not None:
         obey(step, command)
         return APPLIED
+    state.refused = remember(state.refused, fact.id)
     context = {"command": command.name[:MAX_NAME], "by": command.by, "command_id": fact.id.hex()}
     detail = ErrorDetail(reason or "", "refused", 0, fact.time_ns, context)
     step.tell(f"{command.name[:40]} refused: {reason}", detail)
@@ -67,6 +68,7 @@ def forget(step: Step, command: Command | Notice) -> None:
         seq=state.seq,
         engines={engine_id: Engine(e.name, e.generation, e.time_ns) for engine_id, e in state.engines.items()},
         commands=state.commands,
+        refused=state.refused,
         epoch=state.epoch,
         partition=state.partition,
         offset=state.offset,

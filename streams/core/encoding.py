@@ -37,7 +37,7 @@ _WORKSPACE_KEYS: Final = {
     "workspace_id": "i", "name": "n", "named": "nd", "ephemeral": "ep", "status": "s", "status_since_ns": "st", "status_reason": "sr",
     "seq": "q", "running": "r", "last_updated_ns": "u", "last_sync_ns": "y", "last_error": "le", "last_error_at_ns": "lt",
     "error_count": "ec", "last_activity_ns": "a", "idle_since_ns": "is", "muted_until_ns": "mu", "labels": "l",
-    "commands": "k", "problems": "p",
+    "commands": "k", "refused": "kr", "problems": "p",
     "epoch": "oe", "partition": "op", "offset": "oo",
 }  # fmt: skip
 _PACKED_ID: Final = "j"

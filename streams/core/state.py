@@ -127,6 +127,8 @@ class WorkspaceState:
     engines: dict[str, Engine] = field(default_factory=dict)
     commands: bytes = b""
     """Identities of the last commands and notices, `IDENTITY_BYTES` each, oldest first."""
+    refused: bytes = b""
+    """The same of the last commands that were refused."""
     problems: int = 0
     """Containers with a problem: derived, kept so that the common fact need not look."""
     epoch: int = -1

@@ -22,11 +22,13 @@ class FoldingLog:
 
     Attributes:
         records: all that was published.
+        shown: all that followed.
         folds: False: as if no worker ran.
     """
 
     def __init__(self, live: Live, *, folds: bool = True) -> None:
         self.records: list[Record] = []
+        self.shown: list[Record] = []
         self.folds = folds
         self._live = live
         self._sent: list[Record] = []
@@ -46,6 +48,7 @@ class FoldingLog:
             asyncio.get_running_loop().call_soon(self._show, record, len(self.records) * 100 + number)
 
     def _show(self, record: Record, offset: int) -> None:
+        self.shown.append(record)
         message: Any = SimpleNamespace(**record._asdict(), partition=0, offset=offset, timestamp=record.timestamp_ms)
         self._live._take[record.topic](message)
 

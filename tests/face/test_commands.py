@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from schemas.codec import codec
 from schemas.publish import make_record
-from schemas.requests import control_record
+from schemas.requests import ERASE_HEADER, control_record
 from schemas.topics import DOCKER_EVENTS, WORKSPACE_CONTROL
 from streams.api.app import app_of
 from streams.api.desk import Desk
@@ -105,6 +105,33 @@ async def test_an_id_that_was_given_with_another_command_or_workspace_is_refused
             assert (answer.status_code, "'one' was given before" in answer.json()["detail"]) == (409, True), command
         assert (await asking.post(f"/api/v1/workspaces/{ID}/rename", json={"command_id": "one", "name": "a"})).status_code == 200
         assert [fact["command"]["name"] for fact in facts_in(log)] == ["register", "rename"]
+
+
+async def test_a_retry_of_what_was_refused_is_refused_also_by_an_api_that_was_started_in_between() -> None:
+    log = FoldingLog(live := make_live())
+    await fold_into(log, *RUNNING)
+
+    def give(desk: Desk, name: str, command_id: str, **arguments: str) -> Awaitable[str | None]:
+        return desk.command([(ID, "shop")], name, command_id, by="", why="", arguments=arguments)
+
+    first = Desk(log, live, "wst.")
+    assert await give(first, "mute", "one", for_s="60") is None
+    assert (
+        await give(first, "forget", "two", erase="1")
+        == "1 of its containers still exist and would bring it back; remove them first, or archive it"
+    )
+    log._live = again = make_live()  # all it knows comes from here on
+    second = Desk(log, again, "wst.")
+    assert await give(second, "mute", "one", for_s="60") is None
+    said = await give(second, "forget", "two", erase="1")
+    assert said is not None
+    assert "refused before" in said
+    # Nor is it obeyed once it would make sense: who asks anew asks with an id of its own.
+    await fold_into(log, *STOPPED[1:])
+    assert await give(second, "forget", "three") is None
+    log._live = third = make_live()
+    assert await give(Desk(log, third, "wst."), "forget", "two", erase="1") == said
+    assert ERASE_HEADER not in {name for record in log.shown for name, _ in record.headers}
 
 
 async def test_of_two_contradictory_commands_at_once_the_second_is_told_why_it_lost() -> None:
