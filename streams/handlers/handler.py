@@ -35,7 +35,7 @@ class Handler(Protocol):
     """Takes events one at a time, in order per workspace, each at least once: an event may come again with the same id."""
 
     async def handle(self, event: Event) -> None:
-        """Delivers an event; a plain function may be given too.
+        """Delivers an event; a plain function may be given too: it is called in a thread, and its end is waited for beyond `timeout`.
 
         Raises:
             Retry, Rejected: see there.

@@ -7,7 +7,8 @@ import inspect
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
@@ -79,6 +80,8 @@ class Runner:
         self._dead: list[Record] = []
         self._refusing = DeadLetters(f"handler.{config.name}", prefix, self._dead.append, _NO_CAP)
         self._stop = asyncio.Event()
+        # A thread cannot be ended from outside: with one, an attempt that hangs is never overtaken by the next.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix=f"handler {config.name}")
         self.counts = HandlerCounts()
 
     def stop(self) -> None:
@@ -101,6 +104,7 @@ class Runner:
                 await self._pause(_BROKER_AGAIN_S)
             finally:
                 await self._source.stop()
+        self._thread.shutdown(wait=False)
         await self._handler.close()
         await self._letters.close()
 
@@ -143,18 +147,23 @@ class Runner:
         return await self._bury(record, "undeliverable", f"{self._config.attempts} attempts, the last: {why}")
 
     async def _attempt(self, event: Event) -> None:
+        """One attempt. A coroutine is cut off when its time is over; a plain function is waited for, and seen to be late."""
         self.counts.busy_since_s = time.monotonic()
+        handle: Any = self._handler.handle
         try:
-            async with asyncio.timeout(self._config.timeout_s):
-                handle: Any = self._handler.handle
-                if inspect.iscoroutinefunction(handle):
-                    await handle(event)
-                else:
-                    await asyncio.to_thread(handle, event)
-        except TimeoutError:
-            raise Retry(f"no end within {self._config.timeout_s:g} s") from None
+            if inspect.iscoroutinefunction(handle):
+                await self._in_time(handle(event))
+            else:
+                await asyncio.get_running_loop().run_in_executor(self._thread, handle, event)
         finally:
             self.counts.busy_since_s = None
+
+    async def _in_time(self, attempt: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._config.timeout_s):
+                await attempt
+        except TimeoutError:
+            raise Retry(f"no end within {self._config.timeout_s:g} s") from None
 
     def _event(self, record: Raw) -> Event | None:
         """The event; None: nobody can read it, which the sink puts on record."""

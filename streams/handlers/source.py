@@ -6,7 +6,7 @@ Embedded it reads the journal, not the wire: the wire waits for its slowest read
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -85,16 +85,18 @@ class GroupEvents:
         """What comes next, after waiting at most so long."""
         try:
             found = await self._consumer.getmany(timeout_ms=int(wait_s * 1000), max_records=_PAGE)
-            await self._place()
+            await self._place({partition: records[0].offset for partition, records in found.items() if records})
         except KafkaError as error:
             raise Unreachable(f"Kafka at {self._settings.brokers} does not go on ({error})") from error
         return [self._raw(record) for records in found.values() for record in records]
 
-    async def _place(self) -> None:
+    async def _place(self, first: Mapping[TopicPartition, int]) -> None:
+        """Remembers where a new handler begins: at the first record it was given, where it was given one already."""
         for partition in self._consumer.assignment() - self._placed:
             if await self._consumer.committed(partition) is None:
                 # Else all that comes until the first delivery would be lost by a restart before it.
-                await self._consumer.commit({partition: await self._consumer.position(partition)})
+                at = first[partition] if partition in first else await self._consumer.position(partition)
+                await self._consumer.commit({partition: at})
             self._placed.add(partition)
 
     def _raw(self, record: Any) -> Raw:

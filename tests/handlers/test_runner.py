@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,11 +33,13 @@ from streams.handlers.source import GroupEvents, JournalEvents
 from streams.log_epoch import read_to_end
 from streams.query.present import event_json
 from streams.sinks.letters import JournalLetters, KafkaLetters
+from streams.sinks.source import Raw
 from streams.supervisor.plan import Source, parts
 from tests.client.waiting import until
 from tests.face.api_parts import whole_event
 from tests.handlers.target import HANG, answer, target
 from tests.platform.kafka import KafkaBroker
+from tests.platform.process import PATIENCE_S
 from tests.sinks.records import event
 
 PARTITIONS = 4
@@ -168,6 +171,32 @@ async def test_a_plain_function_may_handle_too(journal: Journal) -> None:
     assert len(handler.got) == 1
 
 
+async def test_a_plain_function_that_hangs_is_waited_for_and_never_overtaken(journal: Journal) -> None:
+    goes_on = threading.Event()
+
+    class Plain(Scripted):
+        def handle(self, event: Event) -> None:  # type: ignore[override]
+            goes_on.wait()
+            self.got.append(event["id"])
+
+    handler = Plain()
+    try:
+        async with running(journal.path, handler, timeout=0.05, attempts=2) as runner:
+            tell(journal, *(event(seq) for seq in range(1, 9)))
+            await until(lambda: runner.counts.dead == 8 or _busy_s(runner) > 1)
+            goes_on.set()
+            await until(lambda: runner.counts.dead + runner.counts.delivered == 8)
+    finally:
+        goes_on.set()
+    assert (runner.counts.dead, runner.counts.retries) == (0, 0)
+    assert [int(name.split(".")[2]) for name in handler.got] == list(range(1, 9))
+
+
+def _busy_s(runner: Runner) -> float:
+    since_s = runner.counts.busy_since_s
+    return 0.0 if since_s is None else time.monotonic() - since_s
+
+
 async def test_only_what_the_filter_wants_is_delivered(journal: Journal) -> None:
     handler = Scripted()
     async with running(journal.path, handler, workspaces=["shop@*"], statuses=["active"]) as runner:
@@ -248,6 +277,8 @@ class Blocks:
     def __init__(self, options): pass
     async def handle(self, event): time.sleep(3600)
     async def close(self): pass
+class PlainBlocks(Blocks):
+    def handle(self, event): time.sleep(3600)
 """
 
 
@@ -260,7 +291,8 @@ def plug_in(folder: Path) -> None:
     info = folder / "plugs-1.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugs\nVersion: 1\n")
-    of = {"blocks": "plugs:Blocks", "broken": "broken_plug:Handler", "leaves": "leaving_plug:Handler", "endless": "endless_plug:Handler"}
+    of = {"blocks": "plugs:Blocks", "plain": "plugs:PlainBlocks"}
+    of |= {name: f"{name}_plug:Handler" for name in ("broken", "leaving", "endless")}
     (info / "entry_points.txt").write_text("[wst.handlers]\n" + "".join(f"{name} = {place}\n" for name, place in of.items()))
 
 
@@ -275,8 +307,9 @@ async def test_the_process_goes_on_when_one_handler_blocks_others_do_not_import_
                 for name, kind, more in (
                     ("endless", "endless", 'timeout = "1s"'),
                     ("blocking", "blocks", ""),
+                    ("plain", "plain", 'timeout = "1s"'),
                     ("broken", "broken", ""),
-                    ("leaving", "leaves", ""),
+                    ("leaving", "leaving", ""),
                     ("hanging", "webhook", f'url = "{bad.url}"'),
                     ("good", "webhook", f'url = "{good.url}"'),
                 )
@@ -287,11 +320,11 @@ async def test_the_process_goes_on_when_one_handler_blocks_others_do_not_import_
             [sys.executable, "-m", "schemas.wst", "handle"], cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True
         )
         try:
-            names = {"handlers.blocking", "handlers.hanging", "handlers.good"}
+            names = {"handlers.blocking", "handlers.plain", "handlers.hanging", "handlers.good"}
             await until(lambda: {cursor.consumer for cursor in journal.cursors()} >= names or process.poll() is not None)
             tell(journal, event(1), event(2))
             await until(lambda: len(good.got) == 2 and bad.got)
-            said = await asyncio.to_thread(_lines_until, process, "hangs while it is made")
+            said = await asyncio.to_thread(_lines_until, process, "hangs while it is made", "handler plain blocks")
             process.send_signal(signal.SIGTERM)
             _, rest = await asyncio.to_thread(process.communicate, None, 20)
         finally:
@@ -300,15 +333,16 @@ async def test_the_process_goes_on_when_one_handler_blocks_others_do_not_import_
     assert "handler broken: plug-in broken_plug:Handler does not import (ModuleNotFoundError" in said
     assert "handler leaving: plug-in leaving_plug:Handler does not import (SystemExit: 7)" in said
     assert "handler endless hangs while it is made: its events wait, the other handlers go on" in said
+    assert "handler plain blocks: its events wait, the other handlers go on" in said
     assert "handler good: 2 delivered" in rest
 
 
-def _lines_until(process: subprocess.Popen[str], word: str) -> str:
-    """What the process says up to a word."""
+def _lines_until(process: subprocess.Popen[str], *words: str) -> str:
+    """What the process says until it has said all of that."""
     said = ""
     for line in process.stderr or ():
         said += line
-        if word in line:
+        if all(word in said for word in words):
             return said
     return said
 
@@ -326,6 +360,41 @@ def test_wst_up_runs_handlers_only_where_some_are_configured() -> None:
     assert "handlers" not in [part.name for part in parts(Source())]
     # The wire never waits for them; the journal keeps events longer instead.
     assert keep_ms("wst.", handlers=True)["wst.workspace.changes"] > keep_ms("wst.")["wst.workspace.changes"]
+
+
+@pytest.mark.kafka
+async def test_in_a_cluster_what_a_new_handler_was_given_first_comes_again_after_a_restart_before_its_delivery(
+    kafka: KafkaBroker, unique: str
+) -> None:
+    given = Settings(brokers=kafka.bootstrap, topic_prefix=f"{unique}.", partitions=1)
+    async with TopicAdmin(given) as admin:
+        await admin.apply(await admin.plan())
+    writer = KafkaLetters(given)
+
+    async def say(number: int) -> None:
+        topic, now_ms = topics.WORKSPACE_CHANGES, int(time.time() * 1000)
+        await writer.publish([make_record(topic, f"{unique}.", "shop@laptop", event(number), kind="x", record_id="x", timestamp_ms=now_ms)])
+
+    async def fetched(source: GroupEvents, records: int) -> list[int]:
+        found: list[Raw] = []
+        async with asyncio.timeout(PATIENCE_S):
+            while len(found) < records:
+                found += await source.fetch(PATIENCE_S)
+        return [codec("event").decode(record.value)["seq"] for record in found]
+
+    first, second = GroupEvents(given, "one"), GroupEvents(given, "one")
+    await first.start()
+    fetching = asyncio.create_task(fetched(first, 1))
+    await until(first._consumer.assignment)
+    await first._consumer.position(*first._consumer.assignment())  # it begins here, and waits for records
+    await say(1)
+    assert await fetching == [1]
+    await first.stop()  # while the delivery fails and is tried again
+    await say(2)
+    await second.start()
+    assert (await fetched(second, 1))[0] == 1
+    await second.stop()
+    await writer.close()
 
 
 @pytest.mark.kafka
