@@ -1,13 +1,14 @@
-"""A long random walk over a real engine, Kafka, and the parts of wst, which are killed all along; then everything is compared.
+"""A long random walk over a real engine, Kafka, and the parts of wst, which are killed and stopped all along; then everything is compared.
 
     python -m tests.e2e.campaign_walk --operations 2000 --seed 1
 
 Thirty containers in ten workspaces are created, started, stopped, killed, paused, restarted, renamed, updated, run out of memory and
-removed; producer, workers and sink die by SIGKILL at random and come back some deeds later. Then, after one sync:
+removed; producer, workers and sink die by SIGKILL at random and come back some deeds later, or the producer stands still (SIGSTOP) for
+6 to 40 s, in which the engine may drop what it cannot tell it. Then, after one sync, beside which there are none any more:
 
 * states are what the engine's own inspect says,
 * every change of a container and of a workspace that an independent listener heard is told, at its time, and no other, outside of
-  the gaps that are recorded, which lie where the producer was dead,
+  the gaps that are recorded, which lie where the producer was dead or stood still,
 * the archive has every engine event outside of those, and no other,
 * the log and the archive, folded again, give the same states, event ids and windows of usage, and the worker's own table in
   canonical encoding.
@@ -54,6 +55,11 @@ PARTS = {
     "api": ("api",),
 }
 VICTIMS = ("producer", "producer", "state worker", "state worker", "usage worker", "sink")
+#: Instead of a death, so often, the producer stands still for so long, s.
+_STOPS_OF_DEATHS = 0.25
+_STANDS_STILL_S = (6.0, 40.0)
+#: A listing contradicts no event that is younger: what it leaves is repaired by a second.
+_LAGS_S = 3.0
 #: A part dies about every so many deeds, and comes back after at most `_AWAY` of them.
 _BETWEEN = 20
 _AWAY = 25
@@ -69,7 +75,8 @@ class Campaign:
         self.random = random.Random(seed)
         self.down: dict[str, int] = {}
         self.producer_down: list[Span] = []
-        self.kills = 0
+        self.goes_on_at: float | None = None
+        self.kills = self.stops = 0
         self.heard: list[dict[str, Any]] = []
         self.said = ""
 
@@ -83,26 +90,57 @@ class Campaign:
             if time.monotonic() - begun > minutes * 60:
                 break
             if number % _BETWEEN == _BETWEEN // 2:
-                self._kill(self.random.choice(VICTIMS), number)
+                if self.random.random() < _STOPS_OF_DEATHS:
+                    self._stop_producer()
+                else:
+                    self._kill(self.random.choice(VICTIMS), number)
+            if self.goes_on_at is not None and self.goes_on_at <= time.monotonic():
+                self._let_producer_go_on()
             for name in [name for name, back in self.down.items() if back <= number]:
                 self._revive(name)
             if number % 100 == 99:
-                print(f"{number + 1} deeds, {self.kills} kills, {time.monotonic() - begun:.0f} s", flush=True)
+                print(f"{number + 1} deeds, {self.kills} kills, {self.stops} stops, {time.monotonic() - begun:.0f} s", flush=True)
         self.walk.settle()
+        wst("set", "sync-interval", "1h", settings=self.settings)
+        if self.goes_on_at is not None:
+            time.sleep(max(self.goes_on_at - time.monotonic(), 0))
+            self._let_producer_go_on()
         for name in list(self.down):
             self._revive(name)
         for name, part in self.parts.items():  # who lost its lease has ended itself; what the supervisor does in earnest
             if not part.is_running:
                 print(f"{name} had ended by itself")
                 part.start()
-        wst("sync", settings=self.settings, check=False)
+        time.sleep(_LAGS_S)
+        wait_until(self._synced, "a sync is answered")
         self._wait(self._states, "states equal the engine's inspect")
         time.sleep(1)
         self.heard = witness.close()
         return number + 1
 
+    def _synced(self) -> bool:
+        try:
+            answer = json.loads(wst("sync", "--json", settings=self.settings))
+        except AssertionError as away:
+            print(away)
+            return False
+        return bool(answer["syncs"]) and not answer["unanswered"] and not answer["failed"]
+
+    def _stop_producer(self) -> None:
+        if "producer" in self.down or self.goes_on_at is not None or not self.parts["producer"].is_running:
+            return
+        self.parts["producer"].pause()
+        self.stops += 1
+        self.goes_on_at = time.monotonic() + self.random.uniform(*_STANDS_STILL_S)
+        self.producer_down.append((time.time_ns() // 1_000_000, 0))
+
+    def _let_producer_go_on(self) -> None:
+        self.goes_on_at = None
+        self.parts["producer"].resume()
+        self.producer_down[-1] = (self.producer_down[-1][0], time.time_ns() // 1_000_000)
+
     def _kill(self, name: str, number: int) -> None:
-        if name in self.down:
+        if name in self.down or (name == "producer" and self.goes_on_at is not None):
             return
         self.parts[name].kill()
         self.kills += 1
@@ -272,7 +310,7 @@ def main() -> None:
         if found and asked.keep:
             campaign.keep(asked.keep)
     print("\n".join(found[:50]))
-    print(f"seed {asked.seed}: {done:,} deeds, {campaign.kills} kills: {len(found)} differences")
+    print(f"seed {asked.seed}: {done:,} deeds, {campaign.kills} kills, {campaign.stops} stops: {len(found)} differences")
     sys.exit(1 if found else 0)
 
 
