@@ -31,9 +31,10 @@ _STEPS: Final = 10
 _LOOK_S: Final = 0.5
 #: A process that did not come round for so long may have read too slowly: an engine drops the events of who does, and says nothing.
 _STOOD_STILL_S: Final = 5.0
-#: Then nothing more comes of what was kept for it meanwhile; an engine that is never quiet is not waited for beyond the second.
+_WHOLE_EVERY_S: Final = 0.02
+#: After so long without any, nothing more comes of what was kept for it meanwhile; one that is never quiet is given so many times that.
 _QUIET_S: Final = 0.3
-_DRAIN_S: Final = 3.0
+_DRAINS: Final = 10
 
 
 class EventLoop:
@@ -92,12 +93,12 @@ class EventLoop:
         return self.openings > 0 and not self._broken and self._stall_ns is None and not self._asked
 
     async def whole(self, limit_s: float) -> bool:
-        """Waits for that, but no longer than so many seconds; returns whether it is."""
-        loop = asyncio.get_running_loop()
-        until_s = loop.time() + limit_s
-        while not (is_whole := self.is_whole()) and loop.time() < until_s:  # noqa: ASYNC110  # it also looks for a stall
-            await asyncio.sleep(0.01)
-        return is_whole
+        """Waits for that, but no longer than so many seconds in which this process runs; returns whether it is."""
+        for _ in range(round(limit_s / _WHOLE_EVERY_S)):
+            if self.is_whole():
+                return True
+            await asyncio.sleep(_WHOLE_EVERY_S)
+        return self.is_whole()
 
     async def settled(self, quiet_s: float) -> None:
         """Waits a moment, then until all that was heard up to then is handed to the outlet.
@@ -265,9 +266,10 @@ class EventLoop:
 
     async def _drained(self) -> None:
         """Waits until the stream has given what was kept for it: its engine keeps far more for it than in the ring that is read again."""
-        loop = asyncio.get_running_loop()
-        until_s, given = loop.time() + _DRAIN_S, -1
-        while (given != self._reader.given or not self._reader.empty()) and loop.time() < until_s:
+        given = -1
+        for _ in range(_DRAINS):
+            if given == self._reader.given and self._reader.empty():
+                return
             given = self._reader.given
             await asyncio.sleep(_QUIET_S)
 

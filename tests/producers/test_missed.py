@@ -6,6 +6,7 @@ producer  heard │ stands still, or its stream is shut │ reads again, lists
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -107,7 +108,7 @@ async def test_what_an_engine_kept_for_a_process_that_stood_still_is_heard_thoug
     scripted: ScriptedEngine, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("producers.stream._QUEUE", 8)  # so that the thread that reads stands still with the rest
-    monkeypatch.setattr("producers.events._DRAIN_S", 60.0)
+    monkeypatch.setattr("producers.events._DRAINS", 200)
     scripted.add("web")
     async with watching(scripted.url, tmp_path) as seen:
         begin = scripted.say("web", "pause")
@@ -143,6 +144,20 @@ async def test_while_the_stream_is_shut_no_listing_overtakes_what_is_still_to_be
         places = [n for n, topic in enumerate(topics) if topic == "wst.docker.snapshots"]
         assert [n for n, topic in enumerate(topics) if topic == "wst.docker.events"][1] < places[shown]
         assert later_than(seen, ended["timeNano"])[0]["watched_since_ns"] == watched_since
+
+
+async def test_a_process_that_was_stopped_while_it_waited_for_the_stream_waits_on(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    async with watching(scripted.url, tmp_path) as seen:
+        scripted.shut = True
+        scripted.cut_streams()
+        await seen.until(lambda: not seen.watch.events.is_whole(), "the stream is shut")
+        waited = asyncio.create_task(seen.watch.events.whole(1.0))
+        await asyncio.sleep(0)
+        time.sleep(1.2)  # noqa: ASYNC251
+        await asyncio.sleep(0.1)
+        assert not waited.done()
+        scripted.shut = False
+        await waited
 
 
 async def test_a_listing_begun_before_events_were_lost_does_not_make_them_known(scripted: ScriptedEngine, tmp_path: Path) -> None:
