@@ -88,6 +88,7 @@ async def run(
 
     Raises:
         WstError: an engine does not answer at the start or is named twice, another producer watches it, or the journal takes nothing.
+        Exception: the outlet does not send any more; whoever started this producer starts it again.
     """
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -105,24 +106,27 @@ async def run(
         outlet.start()
         counted = [watch.shared.counts for watch in watches]
         async with telling(settings, "producer", lambda: producer_figures(counted, outlet)):
-            await _run_until(stop, watches, control or control_of(settings), until)
+            await _run_until(stop, watches, outlet, control or control_of(settings), until)
     finally:
         await _end(watches, outlet)
         store.close()
 
 
 async def _run_until(
-    stop: asyncio.Event, watches: Sequence[EngineWatch], control: Control, until: Callable[[], Awaitable[None]] | None
+    stop: asyncio.Event, watches: Sequence[EngineWatch], outlet: Outlet, control: Control, until: Callable[[], Awaitable[None]] | None
 ) -> None:
     read = asyncio.Event()
-    tasks: list[asyncio.Future[None]] = [asyncio.create_task(_obey(control, watches, read), name="control")]
+    tasks: list[asyncio.Future[None]] = [
+        asyncio.create_task(_obey(control, watches, read), name="control"),
+        asyncio.create_task(outlet.ended(), name="outlet"),
+    ]
     ends: list[asyncio.Future[Any]] = [asyncio.create_task(stop.wait(), name="stop")]
     if until is not None:
         ends.append(asyncio.ensure_future(until()))
     try:
         await asyncio.wait([*tasks, *ends, begin := asyncio.create_task(read.wait())], timeout=_CONTROL_S, return_when="FIRST_COMPLETED")
         begin.cancel()
-        if not tasks[0].done():
+        if not any(task.done() for task in tasks):
             tasks.extend(asyncio.create_task(watch.run(), name=watch.shared.origin.engine_name) for watch in watches)
         await asyncio.wait([*tasks, *ends], return_when="FIRST_COMPLETED")
         for task in tasks:

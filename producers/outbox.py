@@ -10,38 +10,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordTooLargeError
-
-from producers.calls import backoff_s
 from producers.engine_json import MAX_LONG
 from producers.facts import fitting, too_large
 from producers.publisher import Waiting
-from schemas.codec import framed
+from producers.sender import Sender
 from schemas.journal import Entry, Journal
 from schemas.publish import Record
-from schemas.topics import MAX_RECORD_BYTES
+
+T = TypeVar("T")
 
 _log: Final = logging.getLogger("wst.producer")
 
 _CONSUMER: Final = "kafka"
-_BATCH: Final = 500
 _SAMPLES_BYTES: Final = 8 << 20
+#: Most samples on their way at once, bytes.
+_TAKEN_BYTES: Final = 1 << 20
 _CLOSE_S: Final = 1.0
-_TOO_LARGE: Final = (MessageSizeTooLargeError, RecordTooLargeError)
-
-
-class _StartAgain(Exception):
-    """The client is of no more use, but the broker is well."""
 
 
 class KafkaOutlet:
-    """Publishes to Kafka with acknowledgement of all replicas, idempotent.
+    """Publishes to Kafka: facts from a journal, samples from a buffer.
 
     Args:
         client: arguments of aiokafka's clients: bootstrap_servers and security.
@@ -51,24 +44,24 @@ class KafkaOutlet:
     """
 
     def __init__(self, client: dict[str, Any], journal: Path, prefix: str, *, samples_bytes: int = _SAMPLES_BYTES) -> None:
-        self._client = client
-        self._prefix = prefix
-        self._journal = Journal(journal, 1)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
-        self._samples: deque[Record] = deque()
-        self._samples_bytes = self._free_bytes = samples_bytes
-        # What an earlier run left waits already.
-        self._next_seq, self._last_seq = self._cursor(), self._journal.last_seq()
-        self._news = asyncio.Event()
-        self._sender: asyncio.Task[None] | None = None
-        self._refused: set[int] = set()
-        self._alone_until = 0
-        self._sent_all = asyncio.Event()
-        self.dropped = 0
+        self._facts = Facts(journal, prefix)
+        self._samples = Samples(samples_bytes, lambda sample: self._facts.append([too_large(prefix, sample)]))
+        self._senders = (
+            Sender(client, self._facts, "facts wait in the outbox"),
+            Sender(client, self._samples, "samples wait in their buffer"),
+        )
+        self._sending: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
         """Begins to send."""
-        self._sender = asyncio.create_task(self._send_for_ever(), name="outbox")
+        self._sending = [asyncio.create_task(sender.run(), name="outbox") for sender in self._senders]
+
+    async def ended(self) -> None:
+        """Raises what ended the sending; never returns."""
+        await asyncio.wait(self._sending, return_when=asyncio.FIRST_COMPLETED)
+        for task in self._sending:
+            if task.done():
+                task.result()
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Journals records; durable on return, sent as soon as the broker takes them.
@@ -77,134 +70,160 @@ class KafkaOutlet:
             WstError: the disk is full or the outbox is gone.
         """
         if records:
-            self._last_seq = await self._in_thread(self._journal.append, [fitting(self._prefix, record) for record in records])
-            self._sent_all.clear()
-            self._news.set()
+            await self._facts.append(records)
+
+    async def offer(self, records: Sequence[Record]) -> None:
+        """Buffers samples; the oldest are dropped when the buffer is full."""
+        self._samples.add(records)
+
+    @property
+    def dropped(self) -> int:
+        """Samples that were dropped."""
+        return self._samples.dropped
 
     @property
     def waiting(self) -> Waiting:
         """What waits for the broker."""
-        return Waiting(max(0, self._last_seq - self._next_seq + 1), self._samples_bytes - self._free_bytes, self._samples_bytes)
+        return Waiting(self._facts.waiting, self._samples.waiting_bytes, self._samples.limit_bytes)
 
-    async def offer(self, records: Sequence[Record]) -> None:
-        """Buffers samples; the oldest are dropped when the buffer is full."""
-        for record in records:
-            self._samples.append(record)
-            self._free_bytes -= record.size
-        while self._free_bytes < 0:
-            self._free_bytes += self._samples.popleft().size
-            self._count_drop()
+    async def close(self) -> None:
+        """Sends what waits for a moment, then leaves the rest to the next start."""
+        if self._sending:
+            try:
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._facts.empty.wait()
+                    await self._samples.empty.wait()
+            except TimeoutError:
+                _log.info("records wait in the outbox for the next start")
+            for task in self._sending:
+                task.cancel()
+            await asyncio.gather(*self._sending, return_exceptions=True)
+        await self._facts.close()
+
+
+class Facts:
+    """What must not be lost: a queue in the journal.
+
+    Attributes:
+        empty: the broker has all.
+    """
+
+    def __init__(self, journal: Path, prefix: str) -> None:
+        self._prefix = prefix
+        self._journal = Journal(journal, 1)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
+        # What an earlier run left waits already.
+        self._next_seq = max((cursor.next_seq for cursor in self._journal.cursors() if cursor.consumer == _CONSUMER), default=1)
+        self._last_seq = self._journal.last_seq()
+        self._given: list[Entry] = []
+        self._refused: set[int] = set()
+        self._news = asyncio.Event()
+        self.empty = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """Records the broker has not acknowledged."""
+        return max(0, self._last_seq - self._next_seq + 1)
+
+    async def append(self, records: Sequence[Record]) -> None:
+        """Adds records; durable on return."""
+        self._last_seq = await self._in_thread(lambda: self._journal.append([fitting(self._prefix, record) for record in records]))
+        self.empty.clear()
         self._news.set()
 
-    def _count_drop(self) -> None:
-        self.dropped += 1
-        if self.dropped & (self.dropped - 1) == 0:  # 1, 2, 4, 8 …: said, but never a flood
-            _log.warning("the broker is away and the buffer of samples is full: %d messages dropped so far", self.dropped)
+    async def first(self, limit: int) -> Sequence[Record]:
+        """The first that the broker has not acknowledged."""
+        self._news.clear()
+        self._given = await self._in_thread(lambda: self._journal.read(self._next_seq - 1, limit))
+        return [too_large(self._prefix, e.record) if e.seq in self._refused else e.record for e in self._given]
 
-    async def _send_for_ever(self) -> None:
-        attempt = 0
-        while True:
-            producer = AIOKafkaProducer(
-                **self._client, acks="all", enable_idempotence=True, linger_ms=2, max_request_size=2 * MAX_RECORD_BYTES,
-                request_timeout_ms=10_000, retry_backoff_ms=100,
-            )  # fmt: skip
-            try:
-                await producer.start()
-                if attempt:
-                    _log.info("the broker is back")
-                attempt = 0
-                await self._drain(producer)
-            except _StartAgain:
-                continue
-            except (KafkaError, OSError) as error:
-                if attempt == 0:
-                    _log.warning("the broker does not take records (%r): facts wait in the outbox, samples in a buffer", error)
-                attempt += 1
-                await asyncio.sleep(backoff_s(attempt))
-            finally:
-                await _stop(producer)
+    async def delivered(self, count: int) -> None:
+        """Moves the cursor behind them."""
+        done = self._given[:count]
+        await self._in_thread(lambda: self._advance(done[-1].seq + 1, {entry.record.topic for entry in done}))
+        self._next_seq = done[-1].seq + 1
+        self._refused = {seq for seq in self._refused if seq >= self._next_seq}
 
-    async def _drain(self, producer: AIOKafkaProducer) -> None:
-        """Sends all there is, then waits for more; raises what the broker says."""
-        next_seq = await self._in_thread(self._cursor)
-        while True:
-            self._news.clear()
-            alone = next_seq <= self._alone_until
-            entries: list[Entry] = await self._in_thread(self._journal.read, next_seq - 1, 1 if alone else _BATCH)
-            samples = [] if alone else self._take_samples()
-            await self._send_batch(producer, entries, samples)
-            if entries:
-                next_seq = self._next_seq = entries[-1].seq + 1
-                await self._in_thread(self._advance, next_seq, {entry.record.topic for entry in entries})
-            elif not samples:
-                self._sent_all.set()
-                await self._news.wait()
+    async def too_large(self) -> None:
+        """A dead letter goes in the place of the first."""
+        self._refused.add(self._given[0].seq)
 
-    def _take_samples(self) -> list[Record]:
-        samples = [self._samples.popleft() for _ in range(min(len(self._samples), _BATCH))]
-        self._free_bytes += sum(record.size for record in samples)
-        return samples
-
-    async def _send_batch(self, producer: AIOKafkaProducer, entries: Sequence[Entry], samples: Sequence[Record]) -> None:
-        """Sends and waits for every acknowledgement.
-
-        A record the broker finds too large takes its whole batch with it, and an idempotent client cannot go on after
-        the gap. So another client sends that stretch again, one by one, until the culprit is known: it becomes a dead letter.
-        """
-        records = [too_large(self._prefix, e.record) if e.seq in self._refused else e.record for e in entries]
-        waiting = [await _send(producer, record) for record in [*records, *samples]]
-        done = await asyncio.gather(*waiting, return_exceptions=True)
-        failures = [outcome for outcome in done if isinstance(outcome, BaseException)]
-        if not failures:
-            return
-        if not any(isinstance(failure, _TOO_LARGE) for failure in failures):
-            raise failures[0]
-        if len(entries) == 1 and not samples:
-            self._refused.add(entries[0].seq)
-        elif entries:
-            self._alone_until = entries[-1].seq
-        for sample, outcome in zip(samples, done[len(entries) :], strict=True):
-            if isinstance(outcome, _TOO_LARGE):
-                await self.publish([too_large(self._prefix, sample)])
-            elif isinstance(outcome, BaseException):
-                self._count_drop()
-        raise _StartAgain
-
-    def _cursor(self) -> int:
-        return max((cursor.next_seq for cursor in self._journal.cursors() if cursor.consumer == _CONSUMER), default=1)
+    async def news(self) -> None:
+        """Waits for more."""
+        if not self._news.is_set():
+            self.empty.set()
+        await self._news.wait()
 
     def _advance(self, next_seq: int, topics: set[str]) -> None:
         self._journal.set_cursor(_CONSUMER, "", 0, next_seq)
         for topic in topics:
             self._journal.prune(topic, 0, next_seq, MAX_LONG)
 
-    async def _in_thread(self, call: Any, *arguments: Any) -> Any:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, call, *arguments)
+    async def _in_thread(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)
 
     async def close(self) -> None:
-        """Sends what waits for a moment, then leaves the rest to the next start."""
-        if self._sender is not None:
-            try:
-                async with asyncio.timeout(_CLOSE_S):
-                    await self._sent_all.wait()
-            except TimeoutError:
-                _log.info("records wait in the outbox for the next start")
-            self._sender.cancel()
-            await asyncio.gather(self._sender, return_exceptions=True)
+        """Closes the journal after what is under way."""
         await self._in_thread(self._journal.close)
         self._thread.shutdown(wait=False)
 
 
-async def _send(producer: AIOKafkaProducer, record: Record) -> asyncio.Future[Any]:
-    at, headers = record.timestamp_ms, list(record.headers)
-    sent: asyncio.Future[Any] = await producer.send(record.topic, framed(record.value), record.key, timestamp_ms=at, headers=headers)
-    return sent
+class Samples:
+    """What may be lost: a queue in memory, of which the oldest make room for new ones.
 
+    Args:
+        refuse: takes a sample that no topic takes.
 
-async def _stop(producer: AIOKafkaProducer) -> None:
-    """Stops a client without waiting for a broker that is gone: the outbox has it all."""
-    try:
-        async with asyncio.timeout(_CLOSE_S):
-            await producer.stop()
-    except (TimeoutError, KafkaError) as error:
-        _log.debug("the Kafka client did not stop cleanly: %r", error)
+    Attributes:
+        dropped: how many were lost so far.
+        empty: the broker has all.
+    """
+
+    def __init__(self, limit_bytes: int, refuse: Callable[[Record], Any]) -> None:
+        self.limit_bytes = limit_bytes
+        self._refuse = refuse
+        self._buffer: deque[Record] = deque()
+        # Kept beside the buffer until the broker has them: what is added meanwhile must not push them out.
+        self._taken: list[Record] = []
+        self.waiting_bytes = 0
+        self.dropped = 0
+        self._news = asyncio.Event()
+        self.empty = asyncio.Event()
+
+    def add(self, records: Sequence[Record]) -> None:
+        """Adds samples; the oldest are dropped when the buffer is full."""
+        for record in records:
+            self._buffer.append(record)
+            self.waiting_bytes += record.size
+        while self.waiting_bytes > self.limit_bytes:
+            self.waiting_bytes -= self._buffer.popleft().size
+            self.dropped += 1
+            if self.dropped & (self.dropped - 1) == 0:  # 1, 2, 4, 8 …: said, but never a flood
+                _log.warning("the broker takes no samples and their buffer is full: %d messages dropped so far", self.dropped)
+        self.empty.clear()
+        self._news.set()
+
+    async def first(self, limit: int) -> Sequence[Record]:
+        """The oldest, and those that were given already first."""
+        self._news.clear()
+        taken_bytes = sum(record.size for record in self._taken)
+        while self._buffer and len(self._taken) < limit and taken_bytes < _TAKEN_BYTES:
+            self._taken.append(record := self._buffer.popleft())
+            self.waiting_bytes -= record.size
+            taken_bytes += record.size
+        return self._taken[:limit]
+
+    async def delivered(self, count: int) -> None:
+        """Forgets them."""
+        del self._taken[:count]
+
+    async def too_large(self) -> None:
+        """A dead letter goes in the place of the first."""
+        await self._refuse(self._taken[0])
+        del self._taken[0]
+
+    async def news(self) -> None:
+        """Waits for more."""
+        if not self._news.is_set():
+            self.empty.set()
+        await self._news.wait()

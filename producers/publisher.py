@@ -46,6 +46,9 @@ class Outlet(Publisher, Protocol):
     def start(self) -> None:
         """Begins to send; needs a running event loop."""
 
+    async def ended(self) -> None:
+        """Raises what ended the sending, once it was started; else never returns."""
+
     async def offer(self, records: Sequence[Record]) -> None:
         """Takes records that may be lost; never waits for a broker."""
 
@@ -62,6 +65,10 @@ class MemoryOutlet:
 
     def start(self) -> None:
         """Nothing to begin."""
+
+    async def ended(self) -> None:
+        """Nothing to end."""
+        await asyncio.Event().wait()
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Keeps records."""
@@ -82,6 +89,10 @@ class NoOutlet:
 
     def start(self) -> None:
         """Nothing to begin."""
+
+    async def ended(self) -> None:
+        """Nothing to end."""
+        await asyncio.Event().wait()
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Forgets records."""
@@ -114,6 +125,10 @@ class JournalOutlet:
 
     def start(self) -> None:
         """Nothing to begin."""
+
+    async def ended(self) -> None:
+        """Nothing to end."""
+        await asyncio.Event().wait()
 
     async def publish(self, records: Sequence[Record]) -> None:
         """Appends records; durable on return.

@@ -111,10 +111,10 @@ def script_sink(points: Points) -> None:
 
 def script_producer(points: Points) -> None:
     """The journal, and the cursor behind what the broker has taken."""
-    from producers.outbox import KafkaOutlet
+    from producers.outbox import Facts, KafkaOutlet
 
     points.around(KafkaOutlet, "publish", "", "after-journal")
-    points.at(KafkaOutlet, "_advance", "before-cursor", "after-cursor")
+    points.at(Facts, "_advance", "before-cursor", "after-cursor")
 
 
 def run_producer() -> None:
