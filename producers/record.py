@@ -1,8 +1,8 @@
 """Engine JSON → facts, listed containers, inspects. Pure and total.
 
 Each function gives a record, a deliberate skip with a reason to count by, or raises `InvalidMessage`, never
-another error. Secrets: of an exec only the program's name and a keyed hash go on, of labels the storable ones;
-environment, mounts and logs are not even read.
+another error. Secrets: of an exec only the program's name and a keyed hash go on, of labels the storable ones, of an
+error what it does not quote of a command line; environment, mounts and logs are not even read.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from producers.engine_json import InvalidMessage, Json, cpuset_size, is_credible, mapping, small, string_labels, text, time_ns, whole
 from producers.identity import Identity, Policy, identify, storable_labels, why_untracked
-from producers.text import clip
+from producers.text import clip, without_commands
 
 _MAX_NAME: Final = 256
 _MAX_IMAGE: Final = 512
@@ -250,7 +250,7 @@ def inspected(raw: object) -> Details:
         "finished_at_ns": time_ns(state.get("FinishedAt")),
         "exit_code": small(state.get("ExitCode")) if started and not running else None,
         "oom_killed": bool(state.get("OOMKilled")),
-        "error": clip(error, _MAX_ERROR) if error else None,
+        "error": clip(without_commands(error), _MAX_ERROR) if error else None,
         "restart_count": small(answer.get("RestartCount")) or 0,
         "restart_policy": clip(policy, 32),
         "health": health if health in ("starting", "healthy", "unhealthy") else None,

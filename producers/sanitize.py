@@ -12,6 +12,7 @@ from typing import Any, Final
 from producers.engine_json import Json, mapping, string_labels, text
 from producers.identity import Policy, storable_labels
 from producers.record import health_command, program_of
+from producers.text import without_commands
 
 Shape = Mapping[str, Any]
 #: Labels that decide whether a container is tracked at all.
@@ -90,6 +91,8 @@ class Sanitizer:
         config = mapping(mapping(raw).get("Config"))
         clean = pick(raw, INSPECT)
         clean["Config"] = clean.get("Config", {}) | {"Labels": self._labels(config.get("Labels"))}
+        if error := text(mapping(clean.get("State")).get("Error")):
+            clean["State"]["Error"] = without_commands(error)
         command = health_command(config)
         if command is not None:
             clean["Config"]["Healthcheck"] = {"Test": ["CMD", self._command(command)]}

@@ -127,6 +127,7 @@ def test_a_sanitised_answer_holds_no_secret() -> None:
             {
                 **INSPECT,
                 "Config": {"Env": [secret], "Cmd": [secret], "Healthcheck": {"Test": ["CMD", "x", secret]}, "Labels": {"a": secret}},
+                "State": {"Error": f'exec: "psql {secret}": executable file not found in $PATH'},
             }
         ),
         clean.info({"ID": "x", "Labels": [secret], "HttpProxy": secret}),
