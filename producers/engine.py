@@ -33,6 +33,8 @@ __all__ = ["DockerEngine", "Engine", "EngineError", "Events", "unreachable"]
 #: The first engine whose one-shot stats do not wait for the daemon's one-second loop.
 _FAST_STATS_SINCE: Final = 25
 _STATS_WIDTH: Final = 6
+#: Those before it are asked for so many at once: each is a connection, and a process may have 1,024 files open by default.
+_SLOW_STATS_WIDTH: Final = 256
 _FAILED: Final = (*BROKEN, docker.errors.DockerException)
 #: What reading an answer raises that is no JSON, or is nested without a bottom.
 _NO_JSON: Final = (ValueError, RecursionError)
@@ -164,16 +166,20 @@ class DockerEngine:
     def stats(self, container_ids: Sequence[str], deadline: float) -> Iterator[tuple[str, Json | EngineError | None]]:
         """One reading of each container, several requests in flight on one thread.
 
-        An engine before 25 answers only after its loop has come round, about a second: there all are asked at once.
+        An engine before 25 answers only after its loop has come round, about a second: there hundreds are asked at once.
+        After the deadline none is asked: where a connection is not even refused, each would take its whole time limit.
         """
-        width = _STATS_WIDTH if self._major >= _FAST_STATS_SINCE else len(container_ids)
+        width = _STATS_WIDTH if self._major >= _FAST_STATS_SINCE else _SLOW_STATS_WIDTH
         waiting = deque(container_ids)
         flying: deque[tuple[str, Request]] = deque()
         while waiting or flying:
-            while waiting and len(flying) < max(width, 1):
+            while waiting and len(flying) < width and time.monotonic() < deadline:
                 container_id = waiting.popleft()
                 path = f"/containers/{quote(container_id, safe='')}/stats?stream=0&one-shot=1"
                 flying.append((container_id, self._transport.send(path)))
+            if not flying:
+                yield waiting.popleft(), EngineError("the time was over before it was asked")
+                continue
             container_id, request = flying.popleft()
             try:
                 yield container_id, request.answer(min(self._timeout_s, deadline - time.monotonic()))

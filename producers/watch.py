@@ -31,6 +31,8 @@ _log: Final = logging.getLogger("wst.producer")
 
 _ALIVE_EVERY_S: Final = 10.0
 _SAY_EVERY_S: Final = 60.0
+#: Requests that are not made again when they come again, which they do within seconds.
+_REMEMBERED: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +75,7 @@ class EngineWatch:
         self._first_here = False
         self._live = self._ran = False
         self._others: dict[tuple[str, str], Json] = {}
-        self._answered: set[str] = set()
+        self._answered: dict[str, None] = {}
         self._intervals_at_ns: dict[str, int] = {}
         self._refusal: Json | None = None
 
@@ -142,7 +144,9 @@ class EngineWatch:
         elif record["kind"] == "interval":
             self._set_interval(section["name"], section["interval_ms"] / 1000, record["written_at_ns"])
         elif record["kind"] == "sync_request" and section["id"] not in self._answered:
-            self._answered.add(section["id"])
+            self._answered[section["id"]] = None
+            if len(self._answered) > _REMEMBERED:
+                del self._answered[next(iter(self._answered))]
             self.syncs.want(Wanted("request", section["id"], section["expires_at_ns"]))
 
     def go_live(self) -> None:
@@ -196,10 +200,11 @@ class EngineWatch:
 
     def _set_interval(self, name: str, interval_s: float, at_ns: int) -> None:
         """The last word counts; those for all engines and for this one come from different partitions, in any order."""
+        changers: dict[str, Callable[[float], None]] = {"collect": self.stats.set_interval, "sync": self.syncs.set_interval}
         if at_ns < self._intervals_at_ns.get(name, 0):
             return
-        self._intervals_at_ns[name[:20]] = at_ns
-        changers: dict[str, Callable[[float], None]] = {"collect": self.stats.set_interval, "sync": self.syncs.set_interval}
+        if name in changers:
+            self._intervals_at_ns[name] = at_ns
         if name in changers and SHORTEST_S <= interval_s <= LONGEST_S:
             changers[name](interval_s)
             _log.info("engine %s: %s interval is %gs now", self.shared.origin.engine_name, name, interval_s)

@@ -39,6 +39,7 @@ class ScriptedEngine:
         ring: events as the engine's memory holds them.
         remembers: how many of them it gives to a stream that is opened; those that are open are given all.
         shut: no event stream can be opened.
+        most_at_once: most samples that were asked for at one time.
     """
 
     def __init__(self) -> None:
@@ -57,6 +58,8 @@ class ScriptedEngine:
         self.lies: dict[str, bytes] = {}
         self.before_list: Callable[[], object] = bool
         self.version = "26.1.5"
+        self.most_at_once = self._at_once = 0
+        self._counting = threading.Lock()
         self._news = threading.Condition()
         self._dropped: set[int] = set()
         self._streams = 0
@@ -91,6 +94,16 @@ class ScriptedEngine:
             message = self.say(name, action)
             self._dropped.add(id(message))
         return message
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """A sample is asked for until the block ends."""
+        with self._counting:
+            self._at_once += 1
+            self.most_at_once = max(self.most_at_once, self._at_once)
+        yield
+        with self._counting:
+            self._at_once -= 1
 
     def cut_streams(self) -> None:
         """Ends all event streams that are open."""
@@ -185,7 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
             found = engine.inspect(i)
             self._answer(200 if found else 404, found or {"message": "No such container"})
         elif kind == "stats":
-            time.sleep(engine.stats_delay_s)
+            with engine.asking():
+                time.sleep(engine.stats_delay_s)
             self._answer(200 if i in engine.containers else 404, {**V1, "read": rfc3339(engine.now_ns())})
         else:
             self._answer(200, {})
@@ -225,7 +239,7 @@ class _Handler(BaseHTTPRequestHandler):
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
     block_on_close = False
-    request_queue_size = 200
+    request_queue_size = 1024
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is no error here."""

@@ -380,6 +380,18 @@ async def test_a_sync_request_is_answered_by_a_listing_that_names_it_once(script
         assert [s["request_id"] for s in seen.snapshots() if s["request_id"]] == ["r1", "r2"]
 
 
+async def test_what_is_asked_for_over_the_years_is_not_all_kept(scripted: ScriptedEngine, tmp_path: Path) -> None:
+    async with watching(scripted.url, tmp_path) as seen:
+        now = seen.watch.shared.now_ns()
+        for number in range(3_000):
+            request = {"id": f"r{number}", "workspace_id": "", "expires_at_ns": now - 1, "by": ""}
+            interval = {"name": f"n{number}", "interval_ms": 1_000}
+            for kind, section in (("sync_request", request), ("interval", interval)):
+                seen.watch.obey({"kind": kind, "target": "*", "written_at_ns": now, kind: section})
+        assert len(seen.watch._answered) <= 1_000
+        assert not seen.watch._intervals_at_ns
+
+
 async def test_an_engine_that_invents_an_id_at_every_call_keeps_the_one_it_was_given(scripted: ScriptedEngine, tmp_path: Path) -> None:
     ids: list[str] = []
 
