@@ -143,7 +143,7 @@ def state_app(settings: Settings, lane: LaneSettings) -> LaneApp:
     reconcile = ReconcileAgent(engines, Writer(prefix, app.outputs.send, refused_listings), refused_listings, view, silence)
     app.reads(topics.DOCKER_SNAPSHOTS.full(prefix), reconcile, engines, silence.tick)
     if not embedded:
-        app.before_start(StateFollower(settings, view).start)
+        app.before_start(StateFollower(settings, view, app.end).start)
 
     def figures() -> Iterator[Figure]:
         yield from lane_figures(app)

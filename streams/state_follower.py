@@ -13,6 +13,7 @@ from schemas.codec import Undecodable
 from schemas.kafka import client_arguments, leave
 from schemas.settings import Settings
 from streams.core.invalid import InvalidMessage
+from streams.lane.ending import End
 from streams.query.state_view import StateView
 
 _POLL_MS: Final = 1_000
@@ -21,11 +22,16 @@ log = logging.getLogger("wst.state_follower")
 
 
 class StateFollower:
-    """Keeps a view at the end of `workspace.state`; reads the compacted topic from its start."""
+    """Keeps a view at the end of `workspace.state`; reads the compacted topic from its start.
 
-    def __init__(self, settings: Settings, view: StateView) -> None:
+    Args:
+        end: told why when the view cannot be kept: listings must not be compared with what stands still.
+    """
+
+    def __init__(self, settings: Settings, view: StateView, end: End) -> None:
         self._settings = settings
         self._view = view
+        self._end = end
         self._following: asyncio.Task[None] | None = None
         self.refused = 0
         """Records that are no state: the sink puts them to the dead letters."""
@@ -47,6 +53,10 @@ class StateFollower:
         try:
             while True:
                 await self._take(consumer)
+        except asyncio.CancelledError:
+            raise
+        except Exception as error:
+            self._end(f"states are not followed any more: {type(error).__name__}: {error}")
         finally:
             await leave(consumer)
 
