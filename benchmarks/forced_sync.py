@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.latency import embedded, kafka
+from benchmarks.latency import FORMS, embedded, kafka
 from schemas.settings import Settings
 from streams import Tracker
 from tests.e2e.parts import wst
@@ -57,11 +57,8 @@ def show(what: str, took: list[float]) -> None:
     print(f"{what}: {len(took)} syncs of {CONTAINERS} containers: median {statistics.median(took):.0f}, most {took[-1]:.0f} ms", flush=True)
 
 
-def main() -> None:
-    """Runs one of the two forms."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("form", choices=("embedded", "kafka"))
-    form = parser.parse_args().form
+def run(form: str) -> None:
+    """Measures one form, and prints what was found."""
     with DockerEngine() as engine, tempfile.TemporaryDirectory() as folder:
         engine.docker("create", "--name", "first", IMAGE, "true")
         for number in range(CONTAINERS - 1):
@@ -71,6 +68,15 @@ def main() -> None:
             show(f"{form}, Tracker", asyncio.run(by_tracker(settings, form)))
             if form == "embedded":
                 show(f"{form}, wst sync", by_command(settings))
+
+
+def main() -> None:
+    """Runs the form that is named, or both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("form", nargs="?", choices=FORMS, help="both unless one is named")
+    named = parser.parse_args().form
+    for form in [named] if named else FORMS:
+        run(form)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from tests.platform.engine import IMAGE, DockerEngine
 from tests.platform.kafka import KafkaBroker
 from tests.platform.process import free_port, wait_until
 
+FORMS = ("embedded", "kafka")
 EVENTS = 500
 CONTAINERS = 10
 
@@ -100,26 +101,32 @@ async def measure(settings: dict[str, str], events: int) -> list[float]:
     return found
 
 
-def main() -> None:
-    """Runs one of the two forms."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("form", choices=("embedded", "kafka"))
-    parser.add_argument("--events", type=int, default=EVENTS)
-    chosen = parser.parse_args()
+def run(form: str, events: int) -> None:
+    """Measures one form, and prints what was found."""
     with DockerEngine() as engine, tempfile.TemporaryDirectory() as folder:
         engine.docker("create", "--name", "first", IMAGE, "true")
-        with (embedded if chosen.form == "embedded" else kafka)(engine, str(Path(folder) / "data")) as settings:
+        with (embedded if form == "embedded" else kafka)(engine, str(Path(folder) / "data")) as settings:
             time.sleep(5)  # the first sync is through, groups have settled
             stop = threading.Event()
             maker = threading.Thread(target=make_events, args=(engine, stop))
             maker.start()
             try:
-                found = sorted(asyncio.run(measure(settings, chosen.events)))
+                found = sorted(asyncio.run(measure(settings, events)))
             finally:
                 stop.set()
                 maker.join()
     shown = ", ".join(f"p{percent} {found[min(len(found) - 1, len(found) * percent // 100)]:.1f}" for percent in (50, 90, 99))
-    print(f"{chosen.form}: {len(found)} container updates, engine event → workspace.changes: {shown}, max {found[-1]:.1f} ms")
+    print(f"{form}: {len(found)} container updates, engine event → workspace.changes: {shown}, max {found[-1]:.1f} ms")
+
+
+def main() -> None:
+    """Runs the form that is named, or both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("form", nargs="?", choices=FORMS, help="both unless one is named")
+    parser.add_argument("--events", type=int, default=EVENTS)
+    chosen = parser.parse_args()
+    for form in [chosen.form] if chosen.form else FORMS:
+        run(form, chosen.events)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from producers.sanitize import Sanitizer
 from producers.watch import Pace
 from schemas.errors import SettingError
 from schemas.settings import load_settings, parse_duration
+from schemas.wst import SPEEDS
 
 #: A recording is played by its listings: they must never be older than what a clock may be off.
 _RECORD_SYNC_S: Final = 1.0
@@ -87,7 +88,7 @@ def record(file: Path, duration: float | None) -> None:
 
 @click.command(hidden=True)
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path), required=False)
-@click.option("--speed", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True, help="Seconds of the recording in one.")
+@click.option("--speed", type=click.FloatRange(*SPEEDS), default=1.0, show_default=True, help="Seconds of the recording in one.")
 @click.option("--loop/--once", default=None, help="Begin again at the end; by default only the bundled recording does.")
 def play(file: Path | None, speed: float, loop: bool | None) -> None:
     """Play a recording as if it were this host's engine; without FILE the bundled one."""

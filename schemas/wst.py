@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 GROUP: Final = "wst.commands"
+#: Slowest and fastest that a recording is played: `wst up` hands its `--speed` on to the `wst play` of another package.
+SPEEDS: Final = (0.01, 10_000.0)
 #: Exit status of a command that Ctrl-C ended, as shells have it: 128 + SIGINT.
 _INTERRUPTED: Final = 130
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 110}

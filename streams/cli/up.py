@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from schemas.errors import SettingError
+from schemas.wst import SPEEDS
 
 if TYPE_CHECKING:
     from schemas.settings import Settings
@@ -45,7 +46,7 @@ class _Finite(click.FloatRange):
 @click.option("--no-copy", is_flag=True, help="Make no copy of a data directory that an earlier version wrote.")
 @click.option("--demo", is_flag=True, help="Play the bundled recording instead of watching an engine.")
 @click.option("--recording", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Play this recording instead.")
-@click.option("--speed", type=_Finite(min=0.01, max=10_000), default=1.0, show_default=True, help="Speed of the recording.")
+@click.option("--speed", type=_Finite(*SPEEDS), default=1.0, show_default=True, help="Speed of the recording.")
 def up(
     data: Path | None,
     port: int | None,

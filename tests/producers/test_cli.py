@@ -12,11 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 
+from producers.cli import play
 from producers.control import JournalControl, control_record
 from schemas.codec import codec
 from schemas.journal import Journal
+from schemas.wst import SPEEDS
+from streams.cli.up import up
 from tests.platform.process import PATIENCE_S, free_port, wait_until
 from tests.producers.scripted import ScriptedEngine, scripted_engine
 
@@ -206,3 +210,11 @@ def test_the_bundled_recording_plays_into_the_journal(tmp_path: Path) -> None:
     journal = Journal(tmp_path / "journal.sqlite", 4)
     assert len(journal.read(0, 10_000)) > 200
     journal.close()
+
+
+@pytest.mark.parametrize("speed", SPEEDS)
+def test_whatever_speed_up_takes_play_takes(speed: float) -> None:
+    for taker in (up, play):
+        assert taker.make_context("x", ["--speed", f"{speed:g}"]).params["speed"] == speed
+        with pytest.raises(click.BadParameter):
+            taker.make_context("x", ["--speed", f"{speed * 1.01 if speed > 1 else speed / 1.01:g}"])
