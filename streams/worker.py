@@ -11,6 +11,8 @@ from typing import Final
 
 import click
 
+from streams.supervisor.part import die_with_parent
+
 #: Delays before a child is started again, s, by how often it has died in a row.
 _DELAYS_S: Final = (0.2, 1.0, 3.0, 10.0)
 #: A child that lived so long has recovered, s.
@@ -88,7 +90,8 @@ async def _keep(name: str, stop: asyncio.Event, env: dict[str, str]) -> int:
     ran = False
     while not stop.is_set():
         started_s = asyncio.get_running_loop().time()
-        child = await asyncio.create_subprocess_exec(sys.executable, "-m", "schemas.wst", "worker", name, env=env)
+        argv = (sys.executable, "-m", "schemas.wst", "worker", name)
+        child = await asyncio.create_subprocess_exec(*argv, env=env, preexec_fn=die_with_parent())
         ended = asyncio.create_task(child.wait())
         await asyncio.wait({ended, stopping}, return_when=asyncio.FIRST_COMPLETED)
         if stop.is_set():

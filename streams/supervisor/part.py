@@ -76,7 +76,8 @@ class Child:
         Raises:
             OSError: the program cannot be run.
         """
-        shorten(log)
+        with suppress(OSError):  # said where it is tried again
+            shorten(log)
         with log.open("ab") as out:
             begin = out.tell()
             process = await asyncio.create_subprocess_exec(
@@ -86,7 +87,7 @@ class Child:
                 stdout=out,
                 stderr=out,
                 start_new_session=True,
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
             return cls(part, process, log, begin)
 
@@ -132,11 +133,16 @@ class Child:
 def shorten(log: Path) -> None:
     """Puts a long log aside under `….1` and begins it anew; whoever has it open goes on appending."""
     if log.exists() and log.stat().st_size > _LOG_BYTES:
-        shutil.copyfile(log, log.with_name(log.name + ".1"))
+        aside = log.with_name(log.name + ".1")
+        try:
+            shutil.copyfile(log, aside)
+        except OSError:
+            aside.unlink(missing_ok=True)  # half a copy takes room for nothing
+            raise
         os.truncate(log, 0)
 
 
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What a child does before it becomes its program, so that it never outlives a supervisor that was killed (Linux)."""
     if sys.platform != "linux":
         return None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -79,6 +80,7 @@ class Tree:
         self._say = say
         self._running: dict[str, Child] = {}
         self._changed = asyncio.Condition()
+        self._cannot_write = False
         self.seen = {part.name: Seen(part.name) for part in parts}
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -197,8 +199,9 @@ class Tree:
         seen = self.seen[part.name]
         seen.state, seen.since, seen.was_up = state, time.time(), seen.was_up or state == "up"
         written = self.folder / "parts.json.new"
-        written.write_text(json.dumps([asdict(each) for each in self.seen.values()]))
-        written.replace(self.folder / "parts.json")
+        with self._going_on():
+            written.write_text(json.dumps([asdict(each) for each in self.seen.values()]))
+            written.replace(self.folder / "parts.json")
         async with self._changed:
             self._changed.notify_all()
 
@@ -206,7 +209,22 @@ class Tree:
         while True:
             await asyncio.sleep(_LOOK_AT_LOGS_S)
             for part in self._parts:
-                shorten(self._log(part))
+                with self._going_on():
+                    shorten(self._log(part))
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """A disk that is full harms what the supervisor writes and not what it runs: said once, until writing works again."""
+        try:
+            yield
+        except OSError as error:
+            if not self._cannot_write:
+                self._say(
+                    f"{self.folder} takes no more ({error.strerror or error}): make room; all goes on, `wst doctor` may tell old things"
+                )
+            self._cannot_write = True
+        else:
+            self._cannot_write = False
 
     def _said(self, name: str) -> str | None:
         child = self._running.get(name)

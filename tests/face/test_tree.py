@@ -115,6 +115,25 @@ async def test_a_part_that_is_killed_is_started_again_and_said_so_in_one_line(tm
         assert run.tree.seen["reader"].pid != pids["reader"]
 
 
+async def test_a_full_disk_is_said_once_and_harms_none_of_the_parts(tmp_path: Path) -> None:
+    async with running(tmp_path, broker(), reader(tmp_path)) as run:
+        await run.until(lambda: run.is_up("reader"))
+        (tmp_path / "parts.json.new").symlink_to("/dev/full")
+        pid = run.tree.seen["broker"].pid
+        for restarts in (1, 2):
+            os.kill(run.tree.seen["reader"].pid, signal.SIGKILL)
+            await run.until(lambda: run.is_up("reader", restarts))  # noqa: B023  # looked at before the next one
+        assert [line for line in run.said if "No space left on device" in line] == [
+            f"{tmp_path} takes no more (No space left on device): make room; all goes on, `wst doctor` may tell old things"
+        ]
+        assert run.tree.seen["broker"].pid == pid
+        (tmp_path / "parts.json.new").unlink()
+        os.kill(run.tree.seen["reader"].pid, signal.SIGKILL)
+        await run.until(lambda: run.is_up("reader", restarts=3))
+        listed = {each["name"]: each["restarts"] for each in json.loads((tmp_path / "parts.json").read_text())}
+        assert listed == {"broker": 0, "reader": 3}
+
+
 async def test_when_the_broker_dies_those_that_need_it_start_again_with_its_new_address(tmp_path: Path) -> None:
     async with running(tmp_path, broker(), reader(tmp_path), reader(tmp_path, "other")) as run:
         await run.until(lambda: all(lines_in(tmp_path / name) == 1 for name in ("reader", "other")))

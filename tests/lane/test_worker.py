@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -291,7 +292,7 @@ def test_all_runs_both_apps_as_children_and_starts_a_dead_one_again(kafka: Kafka
     parent = cluster.run("all")
 
     def children() -> list[int]:
-        return [int(pid) for pid in Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()]
+        return children_of(parent.pid)
 
     wait_until(lambda: len(children()) == 2, "two children")
     before = children()
@@ -302,6 +303,33 @@ def test_all_runs_both_apps_as_children_and_starts_a_dead_one_again(kafka: Kafka
     wait_until(lambda: len(children()) == 2 and children() != before, "the child that replaces the dead one")
     parent.send_signal(signal.SIGTERM)
     assert parent.wait(PATIENCE_S) == 0
+
+
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+@pytest.mark.kafka
+def test_the_children_of_one_that_is_killed_end_with_it(kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
+    parent = Cluster(kafka, f"{unique}.", tmp_path).run("all")
+    wait_until(lambda: len(children_of(parent.pid)) == 2, "two children")
+    children = children_of(parent.pid)
+    try:
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: not any(_runs(child) for child in children), "the end of both")
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    """Whether it is there, and not only waits for somebody to take note of its end."""
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_without_a_broker_it_says_so_in_one_line_and_exits_with_3(tmp_path: Path) -> None:
