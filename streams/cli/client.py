@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -97,6 +98,20 @@ def json_of(answer: httpx.Response, url: str) -> Any:
         return answer.json()
     except ValueError as error:
         raise Unreachable(f"what answers at {url} is no API of wst", "set WST_API") from error
+
+
+@contextmanager
+def of_wst(url: str) -> Iterator[None]:
+    """What a proxy says in an API's place may be JSON, too, and of any shape.
+
+    Raises:
+        Unreachable: what was read here is not what an API of wst says.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        what = f"what answers at {url} is no API of wst: its JSON has another shape ({type(error).__name__}: {str(error)[:100]})"
+        raise Unreachable(what, "set WST_API to the API itself; is a proxy in between?") from error
 
 
 def problem_of(answer: httpx.Response, url: str) -> WstError:

@@ -14,7 +14,7 @@ from schemas.engines import masked_url
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from schemas.settings import Settings
 from schemas.tokens import kept_token
-from streams.cli.client import json_of, problem_of
+from streams.cli.client import json_of, of_wst, problem_of
 from streams.client.asks import Asked, checked_seconds
 from streams.client.source import Counts, Json, Listeners, State, is_change
 
@@ -109,34 +109,39 @@ class ApiSource:
             Unreachable: the API does not answer.
         """
         try:
-            self._place = (await self._api.get("/api/v1/events/live"))["next"]
-            for _ in range(_TRIES):
-                try:
-                    states = await self._api.get("/api/v1/workspaces")
-                    break
-                except Unreachable as error:
-                    # It answers, but has not loaded all states.
-                    if "still being loaded" not in str(error):
-                        raise
-                    await asyncio.sleep(_AGAIN_S)
-            else:
-                raise Unreachable(f"the API at {self._api.url} does not get ready", "`wst doctor` says what is wrong")
-            await self._take_statistics()
+            with of_wst(self._api.url):
+                await self._begin()
         except BaseException:
             await self._api.close()
             raise
+        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._refresh())]
+
+    async def _begin(self) -> None:
+        self._place = (await self._api.get("/api/v1/events/live"))["next"]
+        for _ in range(_TRIES):
+            try:
+                states = await self._api.get("/api/v1/workspaces")
+                break
+            except Unreachable as error:
+                # It answers, but has not loaded all states.
+                if "still being loaded" not in str(error):
+                    raise
+                await asyncio.sleep(_AGAIN_S)
+        else:
+            raise Unreachable(f"the API at {self._api.url} does not get ready", "`wst doctor` says what is wrong")
+        await self._take_statistics()
         for state in states:
             self._states[state["workspace_id"]] = state
             self._sampled_at[state["workspace_id"]] = state["metrics"]["sampled_at"]
-        self._tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._refresh())]
 
     async def _follow(self) -> None:
         while True:
             try:
                 asked = {"wait": _WAIT_S, "after": self._place} if self._place is not None else {}
-                heard = await self._api.get("/api/v1/events/live", asked)
-                lost, self._place = heard["gap"] or not asked, heard["next"]
-                await self._take_events(heard["events"], everything=lost)
+                with of_wst(self._api.url):
+                    heard = await self._api.get("/api/v1/events/live", asked)
+                    lost, self._place = heard["gap"] or not asked, heard["next"]
+                    await self._take_events(heard["events"], everything=lost)
             except WstError as error:
                 self._failed(error)
                 self._place = None
@@ -195,9 +200,10 @@ class ApiSource:
         while True:
             await asyncio.sleep(_WATCH_S if self.listeners.sampled else _REFRESH_S)
             try:
-                async with self._asking:
-                    await self._take_all({})
-                await self._take_statistics()
+                with of_wst(self._api.url):
+                    async with self._asking:
+                        await self._take_all({})
+                    await self._take_statistics()
             except WstError as error:
                 self._failed(error)
 

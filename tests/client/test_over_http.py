@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import subprocess
 import sys
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -173,6 +175,60 @@ async def test_an_api_out_of_reach_and_an_interval_that_is_none_are_said_in_one_
 def tick(at_s: int, used: int) -> dict[str, Any]:
     at_ns = at_s * 10**9
     return whole_usage(samples=[sample(read_ns=at_ns, memory_used_bytes=used)], tick_at_ns=at_ns)
+
+
+class Proxy:
+    """What stands between a client and the API: passes on, or wants a login, in JSON."""
+
+    def __init__(self, port: int) -> None:
+        self._port = port
+        self._open: list[asyncio.StreamWriter] = []
+        self.wants_a_login = False
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.append(writer)
+        if self.wants_a_login:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(b'HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{"login": "sso"}')
+            writer.close()
+            return
+        back, out = await asyncio.open_connection("127.0.0.1", self._port)
+        self._open.append(out)
+        await asyncio.gather(_pump(reader, out), _pump(back, writer))
+
+    def cut(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+        self._open.clear()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(65_536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+async def test_a_proxy_that_answers_in_json_of_its_own_is_said_and_waited_for(caplog: pytest.LogCaptureFixture) -> None:
+    with served(whole_state("shop@laptop", seq=1)) as api:
+        proxy = Proxy(urlsplit(api.url).port or 0)
+        server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+        there = Settings(api=f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        proxy.wants_a_login = True
+        with pytest.raises(Unreachable, match=r"no API of wst: its JSON has another shape .*: set WST_API"):
+            async with Tracker(there):
+                pass
+        proxy.wants_a_login = False
+        async with Tracker(there) as tracker:
+            proxy.wants_a_login = True
+            proxy.cut()
+            await until(lambda: caplog.text.count("its JSON has another shape") > 1)
+            put(api, status="inactive", seq=2)
+            proxy.wants_a_login = False
+            await until(lambda: (tracker.get_workspace_state("shop") or {})["status"] == "inactive")
+        server.close()
+        proxy.cut()
 
 
 async def test_watch_gives_what_is_known_then_the_newest_only_and_the_summary_adds_up() -> None:
