@@ -27,7 +27,7 @@ from tests.e2e.parts import wst
 from tests.sinks.archives import Real
 from tests.sinks.records import arrive, forgotten_by, rows_of
 from tests.time.log import Log, of, slices
-from tests.time.worked import PARTITIONS, PREFIX, work
+from tests.time.worked import PARTITIONS, PREFIX, facts_of, work
 
 
 def raw(log: Log) -> list[RawFact]:
@@ -99,7 +99,10 @@ def test_the_bundled_recording_played_into_a_journal_replays_to_the_same_and_a_f
     path = tmp_path / "journal.sqlite"
     settings_of = environment(tmp_path)
     wst("play", "--once", "--speed", "500", settings=settings_of | {"WST_JOURNAL": str(path)})
-    work(path)
+    states = work(path)
+    again = Refold()
+    again.run(facts_of(path))
+    assert {name: workspace.canonical(state) for name, state in again.states.items()} == states
     said = json.loads(wst("replay", "--compare", "--json", settings=settings_of))
     assert said["differences"] == []
     assert said["facts"] > 100
