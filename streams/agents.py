@@ -162,7 +162,7 @@ class StateAgent:
         if fact.kind == COMMAND and not any(isinstance(change.detail, ErrorDetail) for change in told):
             header = REFUSED_HEADER if remembers(state.refused, fact.id) else COMMANDS_HEADER
             self._answered.setdefault(fact.workspace_id, []).append((header, fact))
-            if header == COMMANDS_HEADER and erased_by(state, fact, told):
+            if erased_by(state, fact):
                 self._erased[fact.workspace_id] = record, state_fold.to_bytes(state)
         for change in told:
             event = changes.to_record(change, record.topic)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from streams.core.changes import Change, ErrorDetail
 from streams.core.facts import MAX_NAME, Command, Fact
-from streams.core.state import ARCHIVED, REMOVED, UNSEEN, WorkspaceState
+from streams.core.state import ARCHIVED, REMOVED, UNSEEN, WorkspaceState, remembers
 
 Refusal = str | None
 
@@ -51,14 +50,14 @@ def _forget(state: WorkspaceState, command: Command) -> Refusal:
     return f"{len(there)} of its containers still exist and would bring it back; remove them first, or archive it"
 
 
-def erased_by(state: WorkspaceState, fact: Fact, told: Sequence[Change]) -> bool:
+def erased_by(state: WorkspaceState, fact: Fact) -> bool:
     """Whether a fact just folded is a `forget` that was obeyed, and is about the archive's rows, too."""
     command = fact.section
     return (
         isinstance(command, Command)
         and (command.name, command.arguments.get("erase")) == ("forget", "1")
         and state.status == UNSEEN
-        and not any(isinstance(change.detail, ErrorDetail) for change in told)
+        and not remembers(state.refused, fact.id)
     )
 
 

@@ -85,7 +85,7 @@ class Refold:
                 state = states[name] = workspace.initial(name)
             self.facts += 1
             _, changes = fold(state, fact, position)
-            if fact.kind == COMMAND and erased_by(state, fact, changes):
+            if fact.kind == COMMAND and erased_by(state, fact):
                 self.erased[name] = workspace.to_bytes(state), fact.time_ns
             if changes:
                 self.event_ids.setdefault(name, []).extend([change.id for change in changes])
