@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.parts import Part, clean_environment, json_lines, wst
-from tests.platform.engine import DockerEngine
+from tests.platform.engine import IMAGE, DockerEngine
 from tests.platform.process import PATIENCE_S, free_port, wait_until
 
 pytestmark = [pytest.mark.engine]
@@ -62,6 +62,7 @@ def test_a_secret_is_in_no_topic_row_log_page_or_recording(engine: DockerEngine,
                 *("--env", f"TOKEN={SECRET}", "--health-cmd", f"test -n {SECRET}", "--health-interval", "1s"),
             ),
         )
+        engine.docker("run", "--detach", "--label", "com.docker.compose.project=broken", IMAGE, f"psql {SECRET}", check=False)
         engine.docker("exec", "keeper", "sh", "-c", f"echo {SECRET}")
         engine.docker("exec", "--env", f"P={SECRET}", "keeper", "true")
         wait_until(lambda: "vault" in wst("status", settings=settings, check=False), "the workspace is tracked")
@@ -76,6 +77,7 @@ def test_a_secret_is_in_no_topic_row_log_page_or_recording(engine: DockerEngine,
         )
         counted = ("query", "SELECT count() AS n FROM docker_events WHERE action = 'exec_create'", "--json")
         wait_until(lambda: int(json.loads(wst(*counted, settings=settings))[0]["n"]) > 0, "the archive has the exec")
+        wait_until(lambda: "psql …" in wst("status", "--json", settings=settings), "the error of what could not be started is known")
         said += [
             recorder.communicate(timeout=PATIENCE_S)[0],
             wst("status", "--json", settings=settings),
