@@ -30,8 +30,8 @@ _ACKNOWLEDGED_S: Final = 30.0
 _SETTLED_S: Final = 1.0
 _STOP_S: Final = 1.0
 _TOO_LARGE: Final = (MessageSizeTooLargeError, RecordTooLargeError)
-#: A broker that is away or refuses us, a disk that is full or locked.
-_MAY_PASS: Final = (KafkaError, OSError, sqlite3.Error, WstError)
+#: A broker that is away or refuses us, a disk that is full or locked; not a file that is none any more.
+_MAY_PASS: Final = (KafkaError, OSError, sqlite3.OperationalError, WstError)
 
 
 class Queue(Protocol):

@@ -89,7 +89,7 @@ async def test_facts_do_not_wait_for_the_topic_of_the_samples_and_samples_wait_f
         await outlet.publish([make(facts, number) for number in range(5)])
         await until(lambda: f"samples wait in their buffer: topic {samples}" in caplog.text, "it is said")
         await until(lambda: outlet.waiting.records == 0, "the cursor moves")
-        assert numbers(kafka, facts, 5) == list(range(5))
+        assert list(dict.fromkeys(numbers(kafka, facts, 5))) == list(range(5))
         await asyncio.to_thread(kafka.create_topic, samples)
         assert list(dict.fromkeys(await asyncio.to_thread(numbers, kafka, samples, 40))) == list(range(40))
         assert outlet.dropped == 0
