@@ -24,6 +24,8 @@ from streams.supervisor.tree import PartFailed, Tree
 from tests.platform.process import PATIENCE_S
 
 FOREVER = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *a: sys.exit(0)); "
+#: In short sleeps: one that a signal comes just before is not cut short by it.
+WAIT = "any(time.sleep(0.05) for _ in iter(int, 1))"
 
 
 def python(code: str) -> tuple[str, ...]:
@@ -31,12 +33,12 @@ def python(code: str) -> tuple[str, ...]:
 
 
 def broker(name: str = "broker") -> Part:
-    code = FOREVER + "import os; print('starting'); print('wst-ready 127.0.0.1:' + str(os.getpid()), flush=True); time.sleep(1000)"
+    code = FOREVER + "import os; print('starting'); print('wst-ready 127.0.0.1:' + str(os.getpid()), flush=True); " + WAIT
     return Part(name, python(code), provides="WST_BROKERS")
 
 
 def reader(folder: Path, name: str = "reader") -> Part:
-    code = FOREVER + f"import os; open({str(folder / name)!r}, 'a').write(os.environ['WST_BROKERS'] + '\\n'); time.sleep(1000)"
+    code = FOREVER + f"import os; open({str(folder / name)!r}, 'a').write(os.environ['WST_BROKERS'] + '\\n'); " + WAIT
     return Part(name, python(code), needs=("broker",))
 
 
@@ -241,7 +243,7 @@ async def test_a_part_that_hangs_is_killed_started_again_and_said_so_in_one_line
 
 
 async def test_a_part_that_is_still_starting_is_not_taken_for_one_that_hangs(tmp_path: Path) -> None:
-    part = Part("slow", python(FOREVER + "time.sleep(1000)"), alive=("alive.slow",))
+    part = Part("slow", python(FOREVER + WAIT), alive=("alive.slow",))
     async with running(tmp_path, part, looks=3, look_s=0.05) as run:
         await run.until(lambda: run.is_up("slow"))
         await asyncio.sleep(0.6)
