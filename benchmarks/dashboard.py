@@ -7,28 +7,34 @@ kept from before, to the first frame that shows rows of the list. *Wire*: bytes 
 network has them.
 *Frames*: samples of a tenth of the workspaces come in every second while the list is scrolled, searched and sorted; a frame is the
 time between two calls of requestAnimationFrame, a task what the page's own script took at a stretch. *Stop*: on a private Docker Engine
-(as root), from when the container ended, as the engine says, to the first frame that shows it, by the host's one clock.
+(as root), from when the container ended, as the engine says, to the first frame that shows it, by the host's one clock; first with the
+page alone, then with 200 other WebSocket clients that are told the same.
 """
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import statistics
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import websockets
 from playwright.sync_api import Browser, Page
 
-from benchmarks.api import serve
+from benchmarks.api import LISTENERS, serve
 from tests.e2e.parts import Part, answers
 from tests.platform import engine as engines
 from tests.platform.browser import chromium
 from tests.platform.process import PATIENCE_S, free_port, wait_until
 
-VISITS, SECONDS, STOPS = 10, 20, 15
+VISITS, SECONDS, STOPS = 10, 20, 20
 _WATCH_PAINT = """
   const look = () => {
     const row = document.querySelector('.rows .row:not([hidden]) .word');
@@ -143,13 +149,55 @@ def stops(browser: Browser) -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 780})
             page.goto(url)
             page.evaluate(_WATCH_WORD)
-            took = [one_stop(page, engine, f"w{number}") for number in range(STOPS)]
+            tell("stop → screen", [one_stop(page, engine, f"w{number}") for number in range(STOPS)])
+            with listening(url, LISTENERS):
+                beside = [one_stop(page, engine, f"w{number}") for number in range(STOPS)]
+                tell(f"stop → screen, {LISTENERS} clients beside", beside)
             page.close()
-    print(f"stop → screen: median {statistics.median(took):.0f} ms, most {max(took):.0f} ms, of {STOPS}; {load()}")
+
+
+def tell(what: str, took: list[float]) -> None:
+    """One line."""
+    print(f"{what}: median {statistics.median(took):.0f} ms, most {max(took):.0f} ms, of {len(took)}; {load()}")
+
+
+@contextmanager
+def listening(url: str, count: int) -> Iterator[None]:
+    """So many WebSocket clients that read all they are told, in a process of their own."""
+    fresh = multiprocessing.get_context("spawn")
+    ours, theirs = fresh.Pipe()
+    process = fresh.Process(target=listen, args=(url, count, theirs), daemon=True)
+    process.start()
+    ours.recv()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join(10)
+
+
+def listen(url: str, count: int, line: Connection) -> None:
+    """The process of the clients; tells when all of them are connected."""
+
+    async def hear() -> None:
+        address = url.replace("http", "ws") + "/api/v1/stream"
+        sockets = [await websockets.connect(address, proxy=None) for _ in range(count)]
+        for socket in sockets:
+            await socket.recv()
+        line.send(len(sockets))
+
+        async def read(socket: websockets.ClientConnection) -> None:
+            async for _ in socket:
+                pass
+
+        await asyncio.gather(*map(read, sockets))
+
+    asyncio.run(hear())
 
 
 def one_stop(page: Page, engine: engines.DockerEngine, name: str) -> float:
     """Milliseconds from the engine's event to the frame."""
+    page.evaluate("name => { for (const word of [' Active', ' Inactive']) delete window.seen[name + word]; }", name)
     engine.run(name, "sleep", "100000", options=("--label", f"workspace.id={name}", "--network", "none"))
     value_of(page, "name => window.seen[name + ' Active']", name)
     # It was inactive before, too: created, and not started yet.
@@ -157,6 +205,7 @@ def one_stop(page: Page, engine: engines.DockerEngine, name: str) -> float:
     engine.docker("stop", "--time", "0", name)
     seen = value_of(page, "name => window.seen[name + ' Inactive']", name)
     ended = engine.docker("inspect", "--format", "{{.State.FinishedAt}}", name).strip()
+    engine.docker("rm", name)
     # Nanoseconds are more digits than Python reads.
     return seen - datetime.fromisoformat(ended[:23] + "+00:00").timestamp() * 1_000
 
