@@ -21,7 +21,8 @@ _MAX_BACKOFF_S: Final = 10.0
 
 def backoff_s(attempt: int) -> float:
     """Pause before another attempt, s: doubling up to ten, spread so that producers do not fall in step."""
-    return min(_FIRST_BACKOFF_S * 2.0**attempt, _MAX_BACKOFF_S) * random.uniform(0.75, 1.25)  # noqa: S311  # no secret
+    # Attempts are counted for as long as something is away: after a thousand of them 2.0**attempt is no float any more.
+    return min(_FIRST_BACKOFF_S * 2.0 ** min(attempt, 10), _MAX_BACKOFF_S) * random.uniform(0.75, 1.25)  # noqa: S311  # no secret
 
 
 class Calls:

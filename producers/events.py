@@ -94,6 +94,7 @@ class EventLoop:
 
     async def whole(self, limit_s: float) -> bool:
         """Waits for that, but no longer than so many seconds in which this process runs; returns whether it is."""
+        self._reader.hurry()
         for _ in range(round(limit_s / _WHOLE_EVERY_S)):
             if self.is_whole():
                 return True

@@ -140,9 +140,10 @@ class Facts:
     async def delivered(self, count: int) -> None:
         """Moves the cursor behind them."""
         done = self._given[:count]
-        await self._in_thread(lambda: self._advance(done[-1].seq + 1, {entry.record.topic for entry in done}))
-        self._next_seq = done[-1].seq + 1
-        self._refused = {seq for seq in self._refused if seq >= self._next_seq}
+        # A disk that does not take the cursor must not have them sent again while this process runs: the next start sends them again.
+        self._next_seq = next_seq = done[-1].seq + 1
+        self._refused = {seq for seq in self._refused if seq >= next_seq}
+        await self._in_thread(lambda: self._advance(next_seq, {entry.record.topic for entry in done}))
 
     async def too_large(self) -> None:
         """A dead letter goes in the place of the first."""

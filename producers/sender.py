@@ -9,7 +9,8 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, Final, Protocol, cast
 
 from aiokafka import AIOKafkaProducer
@@ -91,10 +92,17 @@ class Sender:
             except _MAY_PASS as error:
                 await self._wait(error, error)
 
-    async def _wait(self, error: Exception, why: Exception) -> None:
+    def _say(self, error: Exception, why: Exception) -> None:
         if type(why) is not self._said:
             _log.warning("%s: %s", self._waiting, error if isinstance(error, (_NotTaken, WstError)) else repr(error))
         self._said = type(why)
+
+    def _late(self) -> None:
+        late = KafkaTimeoutError(f"nothing was acknowledged for {_ACKNOWLEDGED_S:g} s")
+        self._say(late, late)
+
+    async def _wait(self, error: Exception, why: Exception) -> None:
+        self._say(error, why)
         self._attempt += 1
         await asyncio.sleep(backoff_s(self._attempt))
 
@@ -118,7 +126,7 @@ class Sender:
     async def _send_some(self, producer: AIOKafkaProducer) -> None:
         """Sends what waits, or waits for more; raises what the broker says of the first that it did not take."""
         records = await self._queue.first(1 if self._alone else _BATCH)
-        outcomes = await _deliver(producer, [self._times.of(record) for record in records])
+        outcomes = await _deliver(producer, [self._times.of(record) for record in records], self._late)
         good = next((number for number, failure in enumerate(outcomes) if failure is not None), len(outcomes))
         if good:
             await self._queue.delivered(good)
@@ -144,7 +152,7 @@ class Sender:
         if isinstance(failure, InvalidTimestampError) and self._times.go_back():
             _log.warning(
                 "topic %s refuses records ahead of its broker's clock, so they get earlier times: is this host's clock right?"
-                " `wst topics apply` makes the topic take them as they are",
+                " `wst topics apply` makes a topic take what is up to two days ahead as it is",
                 topic,
             )
             raise _StartAgain
@@ -152,7 +160,7 @@ class Sender:
 
 
 class _Times:
-    """Times of records as the broker takes them, where a topic was made by hand and refuses times ahead of its clock.
+    """Times of records as the broker takes them, where a topic refuses times so far ahead of its clock.
 
     A record's time is what retention goes by; the times of a fact stand in its value.
     """
@@ -182,8 +190,13 @@ class _Times:
         return self._back_ms is not None
 
 
-async def _deliver(producer: AIOKafkaProducer, records: Sequence[Record]) -> list[Exception | None]:
-    """Sends, and says of each record why it was not acknowledged; after one that could not be sent none is tried."""
+async def _deliver(producer: AIOKafkaProducer, records: Sequence[Record], late: Callable[[], None]) -> list[Exception | None]:
+    """Sends, and says of each record why it was not acknowledged; after one that could not be sent none is tried.
+
+    Args:
+        late: told when acknowledgements do not come. They are waited for all the same: this client goes on trying, in order,
+            and another one beside it would send all of it once more.
+    """
     sent: list[asyncio.Future[Any]] = []
     unsent: Exception | None = None
     try:
@@ -192,8 +205,11 @@ async def _deliver(producer: AIOKafkaProducer, records: Sequence[Record]) -> lis
             sent.append(await producer.send(record.topic, framed(record.value), record.key, timestamp_ms=at, headers=headers))
     except KafkaError as error:
         unsent = error
-    if sent:
-        await asyncio.wait(sent, timeout=_SETTLED_S if unsent else _ACKNOWLEDGED_S)
+    if sent and unsent:
+        await asyncio.wait(sent, timeout=_SETTLED_S)
+    elif sent and (await asyncio.wait(sent, timeout=_ACKNOWLEDGED_S))[1]:
+        late()
+        await asyncio.wait(sent)
     return [*map(_failure, sent), *[unsent] * (len(records) - len(sent))]
 
 
@@ -218,3 +234,10 @@ async def _stop(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except (TimeoutError, KafkaError) as error:
         _log.debug("the Kafka client did not stop cleanly: %r", error)
+        # It would go on in the background, and send what the next client sends, too.
+        sending = producer._sender.sender_task
+        if sending is not None:
+            sending.cancel()
+        with suppress(TimeoutError, KafkaError):
+            async with asyncio.timeout(_STOP_S):
+                await producer.client.close()

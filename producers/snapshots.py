@@ -27,9 +27,9 @@ _SETTLE_S: Final = 0.2
 _HAIR_NS: Final = 100_000_000
 _REQUESTS: Final = 64
 #: A listing that cannot be joined to the event stream is made again, so often, once the stream is whole or after an interval, but
-#: within these, s: its reader pauses for up to 12.5 s, and an engine that is not listed for three intervals would be called silent.
+#: within these, s: an engine that is not listed for three intervals would be called silent.
 _TORN_MOST: Final = 3
-_WHOLE_S: Final = (5.0, 15.0)
+_WHOLE_S: Final = (2.0, 15.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import queue
 import threading
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import Final
@@ -16,6 +17,8 @@ from producers.engine_json import mapping, whole
 
 _log: Final = logging.getLogger("wst.producer")
 
+#: A stream that gave nothing and did not live so long was not there: proxies exist that answer and end at once, s.
+_LIVED_S: Final = 5.0
 #: Raw messages handed over and not yet taken; when it is full the thread waits, and the engine buffers 1,024 more.
 _QUEUE: Final = 5_000
 
@@ -59,6 +62,7 @@ class EventReader:
         self._loop = asyncio.get_running_loop()
         self._news = asyncio.Event()
         self._stop = threading.Event()
+        self._go_on = threading.Event()
         self._stream: Events | None = None
         self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
 
@@ -97,9 +101,14 @@ class EventReader:
         self._asked_ns.append(since_ns)
         self.reconnect()
 
+    def hurry(self) -> None:
+        """Ends the pause before another attempt, if there is one: the engine answers again."""
+        self._go_on.set()
+
     def stop(self) -> None:
         """Ends the thread as soon as it notices."""
         self._stop.set()
+        self.hurry()
         self.reconnect()
 
     def _run(self) -> None:
@@ -107,13 +116,15 @@ class EventReader:
         continues = False
         again_from_ns: int | None = None
         while not self._stop.is_set():
+            given, opened_s = self.given, None
             try:
                 if again_from_ns is None and self._asked_ns:
                     again_from_ns = self._asked_ns.popleft()
                 if again_from_ns is not None:
                     self._since_ns, continues = again_from_ns, False
                 self._stream = self._engine.events(self._since_ns)
-                attempt = 0
+                opened_s = time.monotonic()
+                self._go_on.clear()
                 self._hand_over(Subscribed(continues, again_from_ns))
                 again_from_ns = None
                 self._read(self._stream)
@@ -130,7 +141,10 @@ class EventReader:
                 self.reconnect()
                 self._stream = None
             if not continues:
-                self._stop.wait(backoff_s(attempt))
+                if self.given > given or (opened_s is not None and time.monotonic() - opened_s > _LIVED_S):
+                    attempt = 0
+                self._go_on.wait(backoff_s(attempt))
+                self._go_on.clear()
                 attempt += 1
 
     def _read(self, stream: Events) -> None:

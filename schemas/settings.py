@@ -8,7 +8,7 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError
 from pydantic_settings.sources import NoDecode
@@ -65,6 +65,13 @@ def _words(value: object) -> object:
 
 def _off(value: object) -> object:
     return None if isinstance(value, str) and value.lower() == "off" else _duration(value)
+
+
+def _hosts(words: list[str]) -> list[str]:
+    for word in words:
+        if "/" in word:
+            raise ValueError(f"{word!r} is no name of a host; leave out https:// and what comes behind the name")
+    return words
 
 
 Seconds = Annotated[float, BeforeValidator(_duration)]
@@ -154,7 +161,7 @@ class Settings(BaseSettings):
     api: str = Field("http://127.0.0.1:8321", description="API that reading commands talk to")
     api_host: str = Field("127.0.0.1", description="address the API listens on; elsewhere than loopback only with a token")
     api_port: int = Field(8321, ge=0, le=65_535, description="port the API listens on; 0: any")
-    api_hosts: Words = Field(
+    api_hosts: Annotated[Words, AfterValidator(_hosts)] = Field(
         default_factory=list, description="further names the API is reached under, as through a proxy: wst.example.org, h:8443"
     )
     api_token: SecretStr | None = Field(None, description="token that may do everything")

@@ -8,10 +8,9 @@ from typing import Final
 DAY_MS: Final = 86_400_000
 #: Largest record a topic takes, bytes: a value is split or refused above it.
 MAX_RECORD_BYTES: Final = 1_048_576
-#: Kafka refuses records more than an hour ahead of its clock unless told otherwise, for ever: a host's clock that was wrong
-#: for a moment must not keep back what happened. Times are judged where they are read.
-_ANY_TIME: Final = str((1 << 63) - 1)
-_TIMES: Final = {"message.timestamp.before.max.ms": _ANY_TIME, "message.timestamp.after.max.ms": _ANY_TIME}
+#: Kafka refuses records more than an hour ahead of its clock unless told otherwise: hours are ordinary for a wrong clock. But a
+#: record of years ahead would keep all that is written after it from its retention: a producer sends that with an earlier time.
+_AHEAD_MS: Final = 2 * DAY_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +38,8 @@ class Topic:
     def kafka_config(self) -> dict[str, str]:
         """All settings the topic is created with."""
         retention = {} if self.retention_ms is None else {"retention.ms": str(self.retention_ms)}
-        common = {"cleanup.policy": self.cleanup, "max.message.bytes": str(2 * MAX_RECORD_BYTES), **_TIMES}
+        common = {"cleanup.policy": self.cleanup, "max.message.bytes": str(2 * MAX_RECORD_BYTES)}
+        common["message.timestamp.after.max.ms"] = str(_AHEAD_MS)
         return {**common, **retention, **self.config}
 
 

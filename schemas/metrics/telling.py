@@ -114,7 +114,7 @@ class Teller:
             return _http(405, b"figures are only read\n")
         if not tokens and not _means_loopback(headers.get(b"host", b"")):
             return _http(421, b"ask for it as localhost or 127.0.0.1\n")
-        given = bearer_of(headers.get(b"authorization", b"").decode("latin-1")).encode()
+        given = bearer_of(headers.get(b"authorization", b"").decode("latin-1")).encode("latin-1")
         if tokens and not any(hmac.compare_digest(given, token) for token in tokens):
             return _http(401, b"send a token: Authorization: Bearer ...\n")
         body = exposition([(self._part, self.now())])

@@ -16,7 +16,8 @@ from streams.core.words import SECOND_NS
 
 def apply_command(step: Step, command: Command) -> str:
     state, fact = step.state, step.fact
-    if remembers(state.commands, fact.id):
+    # Notices are remembered among the commands, so that a refused one may be forgotten there first: it stays refused.
+    if remembers(state.commands, fact.id) or remembers(state.refused, fact.id):
         return REPEATED
     state.commands = remember(state.commands, fact.id)
     obey = _OBEY.get(command.name)

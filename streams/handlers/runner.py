@@ -90,23 +90,28 @@ class Runner:
 
     async def run(self) -> None:
         """Delivers until `stop`; a broker that is away is waited for."""
-        while not self._stop.is_set():
-            try:
-                await self._source.start()
-            except Unreachable as error:
-                _log.warning("handler %s: %s", self._config.name, error)
-                await self._pause(_BROKER_AGAIN_S)
-                continue
-            try:
-                await self._deliver_all()
-            except Unreachable as error:
-                _log.warning("handler %s: %s", self._config.name, error)
-                await self._pause(_BROKER_AGAIN_S)
-            finally:
-                await self._source.stop()
-        self._thread.shutdown(wait=False)
+        try:
+            while not self._stop.is_set():
+                await self._deliver_until_unreachable()
+        finally:
+            self._thread.shutdown(wait=False)
         await self._handler.close()
         await self._letters.close()
+
+    async def _deliver_until_unreachable(self) -> None:
+        try:
+            await self._source.start()
+        except Unreachable as error:
+            _log.warning("handler %s: %s", self._config.name, error)
+            await self._pause(_BROKER_AGAIN_S)
+            return
+        try:
+            await self._deliver_all()
+        except Unreachable as error:
+            _log.warning("handler %s: %s", self._config.name, error)
+            await self._pause(_BROKER_AGAIN_S)
+        finally:
+            await self._source.stop()
 
     async def _deliver_all(self) -> None:
         while not self._stop.is_set():

@@ -88,6 +88,14 @@ def test_the_same_command_twice_is_obeyed_once() -> None:
     assert twice.tally["repeated"] == 1
 
 
+def test_a_refused_command_stays_refused_though_much_was_noticed_since() -> None:
+    again = folded(event("start", 1), command("archive", 3, "one"))
+    assert again.told()[-1] == "error refused"
+    again.add(*(notice("engine_silent" if number % 2 else "engine_back", 10 + number) for number in range(40)))
+    again.add(event("die", 100, exit_code=0), command("archive", 101, "one"))
+    assert again.record["status"] == "inactive"
+
+
 def test_a_mute_lasts_as_long_as_it_says_and_changes_nothing_else() -> None:
     muted = folded(*STOPPED)
     assert muted.add(command("mute", 3, for_s="3600")) == []

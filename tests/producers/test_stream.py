@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from producers.calls import backoff_s
 from producers.engine import DockerEngine, EngineError, Events
 from producers.stream import Broken, EventReader, Subscribed
 from tests.platform.process import PATIENCE_S
@@ -35,7 +36,7 @@ class Hooked(DockerEngine):
 
 
 @contextmanager
-def reading(engine: Hooked, since_ns: int | None = None) -> Iterator[EventReader]:
+def reading(engine: DockerEngine, since_ns: int | None = None) -> Iterator[EventReader]:
     reader = EventReader(engine, since_ns)
     reader.start()
     try:
@@ -61,7 +62,7 @@ async def test_an_error_that_nobody_thought_of_breaks_the_stream_and_is_said_and
             raise errors.pop(0)
 
     engine = Hooked(scripted.url, fail)
-    with reading(engine) as reader:
+    with reading(engine, since_ns=1) as reader:  # from the engine's memory on: what is said while the stream opens is in it
         assert await next_of(reader) == Broken("ValueError: I/O operation on closed file.")
         assert await next_of(reader) == Broken("RuntimeError: dictionary changed size during iteration")
         assert await next_of(reader) == Subscribed(continues=False)
@@ -111,3 +112,51 @@ async def test_what_is_to_be_read_again_is_remembered_while_the_engine_is_away(s
             continue
         assert item == Subscribed(continues=False, again_from_ns=first["timeNano"])
         assert await next_of(reader) == first
+
+
+async def test_a_stream_that_opens_and_ends_at_once_is_tried_less_and_less_often(
+    scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempts: list[int] = []
+
+    def at_once(attempt: int) -> float:
+        attempts.append(attempt)
+        return 0.0
+
+    monkeypatch.setattr("producers.stream.backoff_s", at_once)
+
+    class Ends(DockerEngine):
+        def events(self, since_ns: int | None) -> Events:
+            stream = super().events(since_ns)
+            stream.close()
+            return stream
+
+    with reading(Ends(scripted.url)) as reader:
+        while len(attempts) < 5:
+            await next_of(reader)
+    assert attempts[:5] == [0, 1, 2, 3, 4]
+
+
+async def test_a_pause_before_another_attempt_ends_when_the_engine_is_known_to_answer(
+    scripted: ScriptedEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pausing = threading.Event()
+
+    def for_long(_: int) -> float:
+        pausing.set()
+        return PATIENCE_S * 10.0
+
+    monkeypatch.setattr("producers.stream.backoff_s", for_long)
+    engine = Hooked(scripted.url)
+    scripted.fault = "500"
+    with reading(engine) as reader:
+        assert isinstance(await next_of(reader), Broken)
+        assert await asyncio.to_thread(pausing.wait, PATIENCE_S)
+        scripted.fault = None
+        reader.hurry()
+        assert await next_of(reader) == Subscribed(continues=False)
+
+
+def test_attempts_are_counted_for_days() -> None:
+    assert backoff_s(0) < 0.3
+    assert 7 < backoff_s(100_000) < 13

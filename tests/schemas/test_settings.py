@@ -36,6 +36,7 @@ def test_the_environment_beats_the_file_and_the_file_beats_the_default(monkeypat
         ("WST_KAFKA_SECURITY_PROTOCOL", "MAGIC", "PLAINTEXT"),
         ("WST_TOPIC_PREFIX", "a b", "pattern"),
         ("WST_CLICKHOUSE_DATABASE", "x; DROP", "pattern"),
+        ("WST_API_HOSTS", "https://wst.example.org", "no name of a host"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str, says: str) -> None:
