@@ -162,7 +162,7 @@ export class Detail {
       if (this.asking.signal.aborted) return;
       if (isMissing(error) && !knows(null, shownWorkspaces().get(this.id))) this.askWhyAgain(again);
       show(this.why, reason, state?.last_error ? h('p', { class: 'soft' }, 'Last error: ', state.last_error) : null,
-        h('p', { class: 'soft' }, isMissing(error) ? 'The facts behind it are not available from this API.' : `The facts behind it are not available: ${error.message}`));
+        h('p', { class: 'soft' }, isMissing(error) && store.asOf ? 'Nothing was known of it at that time.' : isMissing(error) ? 'The facts behind it are not available from this API.' : `The facts behind it are not available: ${error.message}`));
     }
   }
 

@@ -119,7 +119,7 @@ export class List {
     setText(this.totals, !known ? 'Loading …' : `${found.length === all ? all : `${found.length} of ${all}`} workspaces · ${running} containers · ${percent(cpu)} CPU · ${bytes(memory)}`);
     for (const head of this.heads) if (head.key) setAttribute(head, 'aria-sort', head.key === this.sort ? (['status', 'name'].includes(head.key) ? 'ascending' : 'descending') : 'none');
     this.empty.hidden = found.length > 0;
-    setText(this.empty, !known ? 'Loading …' : all ? 'No workspace is like that.' : 'No workspace yet. Start a container, and it appears here.');
+    setText(this.empty, !known ? 'Loading …' : all ? 'No workspace is like that.' : store.asOf ? 'There was no workspace at that time.' : 'No workspace yet. Start a container, and it appears here.');
     this.body.style.height = `${found.length * ROW}px`;
     setAttribute(this.scroller, 'aria-rowcount', String(found.length + 1));
     this.draw();

@@ -76,6 +76,8 @@ def test_a_real_incident_shows_itself_with_its_charts_its_reasons_and_the_past_b
     expect(page.locator(".totals")).to_contain_text("0 workspaces")
     expect(page.locator(".detail .state")).to_contain_text("It was not there at that time.")
     expect(page.locator(".detail .commands")).to_be_hidden()
+    expect(page.locator(".detail")).to_contain_text("Nothing was known of it at that time.")
+    expect(page.get_by_text("There was no workspace at that time.")).to_be_visible()
     first = httpx.get(f"{tree}/api/v1/events", params={"workspace": "shop", "limit": 1}).json()["events"][0]
     soon_after = datetime.fromisoformat(first["timestamp"]) + timedelta(seconds=1)
     page.locator("#time-bar input[type=datetime-local]").fill(f"{soon_after:%Y-%m-%dT%H:%M:%S}")
