@@ -172,7 +172,7 @@ EXAMPLES: Final[dict[str, Any]] = {
         "lag": {"wst.workspace.state": 0}, "skipped": 0, "state_changes": 42, "sample_changes": 360, "events": 7,
         "position": "1769860800-1235.0.17.3", "listeners": 2,
     },
-    "/api/v1/alerts": {"alerts": [_ALERT]},
+    "/api/v1/alerts": {"alerts": [_ALERT], "next": None},
     "/api/v1/trends": {"since": _AT, "until": _SOON, "days": 30, "zone": "UTC", "trends": [_TREND]},
     "/api/v1/top": {"since": _AT, "until": _SOON, "by": "cpu", "source": "hour", "workspaces": [_TOP]},
     "/api/v1/idle": [
@@ -188,7 +188,7 @@ EXAMPLES: Final[dict[str, Any]] = {
     "/api/v1/export": {
         "migrations": {"0001_tables.sql": "…"}, "epoch": 1, "chunks": [{"table": "samples_rows", "part": "20260131", "rows": 8640}],
     },
-    "/api/v1/dead-letters": {"dead_letters": [_LETTER]},
+    "/api/v1/dead-letters": {"dead_letters": [_LETTER], "next": None},
     "/api/v1/dead-letters/{letter}": _LETTER | {"value_hex": "7b7d0a", "headers_hex": {"wst-type": "66616374"}, "decoded": None},
     "/api/v1/dead-letters/replay": {"replayed": ["1760000000.0.4711"]},
     "/healthz": {"status": "ok", "workspaces": 1, "lag": {"wst.workspace.state": 0}, "parts": []},

@@ -109,5 +109,5 @@ class Measured:
         if alerts.whole:
             await archive.ask("ping", {})
         else:
-            asked = {"workspace_id": "", "open": True, "since_ns": 0, "limit": _MOST_ALERTS}
+            asked = {"workspace_id": "", "open": True, "since_ns": 0, "limit": _MOST_ALERTS, "after_ns": -1, "after_key": ""}
             alerts.take_archived(await archive.ask("alerts", asked))

@@ -23,6 +23,7 @@ _LONGEST_WAIT_S: Final = 30.0
 
 Types = Annotated[list[str] | None, Query(alias="type", description="Only events of these types; may be repeated.")]
 Limit = Annotated[int, Query(ge=1, le=_MOST_EVENTS, description="At most so many.")]
+NextPage = Annotated[str | None, Query(description="`next` of the page before.")]
 
 
 def add(app: FastAPI, site: Site) -> None:
@@ -39,7 +40,7 @@ def _add_past(app: FastAPI, site: Site) -> None:
         since: Annotated[str | None, Query(description="At or after: RFC 3339, or a duration ago such as 2h.")] = None,
         until: Annotated[str | None, Query(description="Before.")] = None,
         limit: Limit = 100,
-        cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+        cursor: NextPage = None,
         newest_first: Annotated[bool, Query(description="The newest first, and pages back in time.")] = False,
     ) -> Response:
         which = EventFilter(site.workspace_id(workspace), known_types(types), parse_time_ns("since", since), parse_time_ns("until", until))

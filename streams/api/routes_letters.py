@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Annotated, Any, Final
 
@@ -12,10 +13,14 @@ from schemas import topics
 from schemas.codec import Undecodable, codec
 from schemas.publish import Record
 from streams.api.problems import Problem
+from streams.api.routes_events import NextPage
 from streams.api.site import Json, Site, answer
 from streams.api.times import parse_time_ns
+from streams.query.archive import Cursor
 
 _MOST: Final = 1_000
+#: Within what the archive's columns hold.
+_ID: Final = re.compile(r"(\d{1,18})\.(\d{1,9})\.(\d{1,18})", re.ASCII)
 #: Header of a record given again: which dead letter it was. A second failure's letter shows it.
 REPLAYED: Final = "wst-replayed"
 #: What the embedded wire adds anew.
@@ -41,10 +46,14 @@ def add(app: FastAPI, site: Site) -> None:
         code: Filter = "",
         topic: Filter = "",
         since: Annotated[str | None, Query(description="RFC 3339, or a duration ago such as 2h.")] = None,
-        limit: Annotated[int, Query(ge=1, le=_MOST)] = 100,
+        limit: Annotated[int, Query(ge=1, le=_MOST, description="At most so many.")] = 100,
+        cursor: NextPage = None,
     ) -> Response:
-        rows = await _rows(site, stage=stage, code=code, topic=topic, since_ns=parse_time_ns("since", since) or 0, limit=limit)
-        return answer({"dead_letters": [_shown(row) for row in rows]})
+        since_ns, after = parse_time_ns("since", since) or 0, Cursor.parse(cursor) if cursor else None
+        found = await _rows(site, stage=stage, code=code, topic=topic, since_ns=since_ns, limit=limit + 1, after=after)
+        rows = found[:limit]
+        more = str(Cursor(rows[-1]["refused_ns"], 0, rows[-1]["id"])) if len(found) > limit else None
+        return answer({"dead_letters": [_shown(row) for row in rows], "next": more})
 
     @app.get("/api/v1/dead-letters/{letter}", summary="One refused record, whole: its bytes, and what can be read of them")
     async def dead_letter(letter: str) -> Response:
@@ -60,9 +69,33 @@ def add(app: FastAPI, site: Site) -> None:
         return answer({"replayed": list(dict.fromkeys(asked.ids))})
 
 
-async def _rows(site: Site, *, letter: str = "", stage: str = "", code: str = "", topic: str = "", since_ns: int = 0, limit: int) -> Any:
+async def _rows(
+    site: Site,
+    *,
+    letter: str = "",
+    stage: str = "",
+    code: str = "",
+    topic: str = "",
+    since_ns: int = 0,
+    limit: int,
+    after: Cursor | None = None,
+) -> Any:
+    epoch, partition, offset = _place(after.id) if after else (0, 0, 0)
     asked = {"id": letter, "stage": stage, "code": code, "topic": topic, "since_ns": since_ns, "limit": limit}
+    asked |= {"after_ns": after.at_ns if after else -1, "after_epoch": epoch, "after_partition": partition, "after_offset": offset}
     return await site.archive.ask("dead_letters", asked)
+
+
+def _place(letter: str) -> tuple[int, ...]:
+    """Epoch, partition and offset of a letter's id.
+
+    Raises:
+        Problem: it is no such id.
+    """
+    match = _ID.fullmatch(letter)
+    if match is None:
+        raise Problem(422, "wrong argument", "cursor: it is of no page of dead letters")
+    return tuple(map(int, match.groups()))
 
 
 async def _one(site: Site, letter: str) -> Json:

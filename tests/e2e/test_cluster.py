@@ -63,14 +63,31 @@ def parts(settings: dict[str, str]) -> Iterator[dict[str, Part]]:
                 pytest.fail(f"{name} ended by itself:\n{part.log_tail()}")
 
 
-def archived_facts(settings: dict[str, str]) -> set[tuple[str, str, int]]:
-    """The engine events in ClickHouse, read as an analyst would."""
+def archived(settings: dict[str, str], question: str) -> list[tuple[object, ...]]:
+    """Rows of ClickHouse, read as an analyst would."""
     client = clickhouse_connect.get_client(dsn=settings["WST_CLICKHOUSE_URL"], database=settings["WST_CLICKHOUSE_DATABASE"])
     try:
-        rows = client.query("SELECT container_id, action, toUnixTimestamp64Nano(at) FROM docker_events WHERE kind = 'engine_event'")
-        return {(str(container), str(action), int(time_ns)) for container, action, time_ns in rows.result_rows}
+        return [tuple(row) for row in client.query(question).result_rows]
     finally:
         client.close()
+
+
+def archived_facts(settings: dict[str, str]) -> set[tuple[str, str, int]]:
+    """The engine events in ClickHouse."""
+    rows = archived(settings, "SELECT container_id, action, toUnixTimestamp64Nano(at) FROM docker_events WHERE kind = 'engine_event'")
+    return {(str(container), str(action), int(str(time_ns))) for container, action, time_ns in rows}
+
+
+def archive_against_states(settings: dict[str, str]) -> list[str]:
+    """What the archive says otherwise than `wst status`, or twice."""
+    said = {
+        (each["workspace_id"], each["status"], each["condition"], each["running"], each["total"])
+        for each in json.loads(wst("status", "--json", settings=settings))
+    }
+    kept = set(archived(settings, "SELECT workspace_id, status, condition, running, total FROM workspaces"))
+    ((samples, different),) = archived(settings, "SELECT count(), uniqExact(container_id, read_at) FROM samples")
+    twice = [f"{samples} samples, {different} different ones"] if not samples or samples != different else []
+    return [*(f"{each} only in {'the archive' if each in kept else 'wst status'}" for each in said ^ kept), *twice]
 
 
 def test_a_walk_over_a_real_engine_ends_in_exactly_what_happened_though_parts_are_killed_and_paused(
@@ -121,6 +138,7 @@ def test_a_walk_over_a_real_engine_ends_in_exactly_what_happened_though_parts_ar
         differences[:] = events_against_witness(events, heard, walk.workspace_of)
         facts = {fact for fact in archived_facts(settings) if fact[0] in walk.workspace_of}
         differences.extend(facts_against_witness(facts, heard, walk.probed))
+        differences.extend(archive_against_states(settings))
         return not differences
 
     try:

@@ -104,6 +104,40 @@ async def asking(chdb_archive: Real) -> AsyncIterator[tuple[httpx.AsyncClient, L
         yield client, live
 
 
+async def test_alerts_and_dead_letters_come_in_pages_that_are_together_all_of_them_once(
+    asking: tuple[httpx.AsyncClient, Live], chdb_archive: Real
+) -> None:
+    api, _ = asking
+    raised = {"rule": "cpu", "metric": "cpu_percent", "value": 97.0, "threshold": 80.0, "labels": {}, "container_id": "c1"}
+    for number in range(7):  # of each instant two, as alerts of one tick are
+        since_ns = T0_NS + number // 2 * 10**9
+        alert = records.event(200 + number, LAB, "alert_raised", since_ns, alert=raised | {"since_ns": since_ns, "dedup_key": f"k{number}"})
+        await chdb_archive.write(rows_of(topics.WORKSPACE_CHANGES, arrive(topics.WORKSPACE_CHANGES, alert, position(200 + number))))
+        letter = arrive(topics.DEAD_LETTERS, records.dead_letter(20 + number), position(10 + number))
+        await chdb_archive.write(rows_of(topics.DEAD_LETTERS, letter))
+
+    async def pages(path: str, name: str, key: str, limit: int) -> list[str]:
+        found: list[str] = []
+        cursor: dict[str, str] = {}
+        while True:
+            page = (await api.get(path, params={"all": "true", "limit": limit, **cursor})).json()
+            assert 0 < len(page[name]) <= limit
+            found += [each[key] for each in page[name]]
+            if page["next"] is None:
+                return found
+            cursor = {"cursor": page["next"]}
+
+    for path, name, key in (("/api/v1/alerts", "alerts", "dedup_key"), ("/api/v1/dead-letters", "dead_letters", "id")):
+        whole = await pages(path, name, key, 1_000)
+        assert len(set(whole)) == len(whole) == 8
+        for limit in (1, 2, 3, 8):
+            assert await pages(path, name, key, limit) == whole
+        strange = await api.get(path, params={"cursor": "x"})
+        assert strange.status_code in {400, 422}
+    foreign = (await api.get("/api/v1/alerts", params={"all": "true", "limit": 1})).json()["next"]
+    assert (await api.get("/api/v1/dead-letters", params={"cursor": foreign})).status_code == 422
+
+
 async def test_every_answer_has_an_example_and_every_example_is_like_the_answer(asking: tuple[httpx.AsyncClient, Live]) -> None:
     api, _ = asking
     letter = (await api.get("/api/v1/dead-letters")).json()["dead_letters"][0]["id"]
