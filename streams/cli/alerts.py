@@ -22,13 +22,12 @@ Json = dict[str, Any]
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list.")
 def alerts(workspace: str | None, all_of_them: bool, since: datetime | None, limit: int, as_json: bool) -> None:
     """Shows the alerts that last, the youngest first; of all workspaces and engines, or of one WORKSPACE."""
-    from schemas.settings import load_settings
-    from streams.cli.client import Api
+    from streams.cli.asking import first_page
 
     asked: dict[str, str | int | Sequence[str]] = {"limit": limit, "all": "true" if all_of_them else "false"}
     asked |= {"workspace": workspace} if workspace is not None else {}
     asked |= {"since": since.astimezone(UTC).isoformat().replace("+00:00", "Z")} if since is not None else {}
-    found: list[Json] = Api(load_settings()).get("/api/v1/alerts", asked)["alerts"]
+    found: list[Json] = first_page("/api/v1/alerts", asked, "alerts")
     if as_json:
         from streams.cli.plain import echo_json
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -36,6 +36,22 @@ def ask(method: str, path: str, body: Mapping[str, Any]) -> Any:
         return api.send(method, path, body)
     finally:
         api.close()
+
+
+def first_page(path: str, question: Mapping[str, str | int | Sequence[str]], name: str) -> list[dict[str, Any]]:
+    """What the API lists first. That there is more is said beside it, so that programs read on undisturbed."""
+    from schemas.settings import load_settings
+    from streams.cli.client import Api
+
+    api = Api(load_settings())
+    try:
+        page = api.get(path, question)
+    finally:
+        api.close()
+    found: list[dict[str, Any]] = page[name]
+    if page.get("next") is not None:
+        click.echo(f"wst: these are the first {len(found):,}, there are more: see --limit", err=True)
+    return found
 
 
 def quoted(name: str) -> str:

@@ -100,9 +100,10 @@ def replay(
 
 
 def _listed(stage: str, code: str, topic: str, since: str | None, limit: int) -> list[dict[str, Any]]:
+    from streams.cli.asking import first_page
+
     asked: dict[str, str | int] = {"stage": stage, "code": code, "topic": topic, "limit": limit}
-    found: list[dict[str, Any]] = _api().get("/api/v1/dead-letters", asked | ({"since": since} if since else {}))["dead_letters"]
-    return found
+    return first_page("/api/v1/dead-letters", asked | ({"since": since} if since else {}), "dead_letters")
 
 
 def _api() -> Any:

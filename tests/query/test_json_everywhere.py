@@ -72,7 +72,8 @@ def api() -> Iterator[Served]:
         log.slice(FACTS)
         for block in (*told(), *log.rows()):
             await real.write([block])
-        await real.write(rows_of(topics.DEAD_LETTERS, arrive(topics.DEAD_LETTERS, records.dead_letter(7), position(1))))
+        for number in (7, 8):
+            await real.write(rows_of(topics.DEAD_LETTERS, arrive(topics.DEAD_LETTERS, records.dead_letter(number), position(number))))
         return real
 
     def prepare(one: Served) -> None:
@@ -103,6 +104,13 @@ def test_each_gives_one_document_or_one_a_line_and_says_nothing_beside(api: Serv
             assert [json.loads(line) for line in done.stdout.splitlines()], command
         else:
             assert json.loads(done.stdout) is not None, command
+
+
+def test_a_list_that_is_cut_says_so_beside_it(api: Served) -> None:
+    cut = wst("dead-letters", "list", "--limit", "1", "--json", WST_API=api.url)
+    assert len(json.loads(cut.stdout)) == 1
+    assert "there are more: see --limit" in cut.stderr
+    assert wst("dead-letters", "list", "--limit", "2", WST_API=api.url).stderr == ""
 
 
 def test_no_command_is_left_out() -> None:
