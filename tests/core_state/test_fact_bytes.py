@@ -14,6 +14,7 @@ from streams.core.fact_bytes import FactReader
 from streams.core.facts import EARLIEST_NS, LATEST_NS, Fact, parse_fact
 from streams.core.invalid import InvalidMessage
 from tests.core_state.makers import command, event, inspected, seen
+from tests.schemas.damaged import damaged
 
 CODEC = codec("fact")
 INT = st.integers(-(2**31), 2**31 - 1)
@@ -91,18 +92,8 @@ def test_what_producers_write_most_takes_the_fast_way() -> None:
         assert reader.read(data) == slowly(data)
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A fact with some bytes replaced, added or missing."""
-    data = bytearray(draw(st.sampled_from(GENUINE)) if draw(st.booleans()) else CODEC.encode(draw(FACTS)))
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(data)))
-        data[at : at + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
-    return bytes(data)
-
-
 @settings(max_examples=400)
-@given(damaged())
+@given(damaged(st.sampled_from(GENUINE) | FACTS.map(CODEC.encode)))
 @example(b"")
 @example(CODEC.header)
 @example(CODEC.header + b"\x02\x20")

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.codec import Undecodable, codec
 from schemas.tick_decoder import FIELDS, SAMPLE_FIELDS, TickDecoder
+from tests.schemas.damaged import damaged
 
 CODEC = codec("stats_tick")
 INT = st.integers(-(2**31), 2**31 - 1)
@@ -41,18 +42,8 @@ def outcome(decode: Any, data: bytes | None) -> Any:
         return error.code, error.reason
 
 
-@st.composite
-def damaged(draw: st.DrawFn) -> bytes:
-    """A tick with some bytes replaced, added or missing."""
-    data = bytearray(CODEC.encode(draw(TICKS)))
-    for _ in range(draw(st.integers(1, 3))):
-        at = draw(st.integers(0, len(data)))
-        data[at : at + draw(st.integers(0, 3))] = draw(st.binary(max_size=3))
-    return bytes(data)
-
-
 @settings(max_examples=400)
-@given(damaged())
+@given(damaged(TICKS.map(CODEC.encode)))
 @example(b"")
 @example(CODEC.header)
 @example(CODEC.header + b"\x80")
