@@ -38,7 +38,9 @@ def broker(name: str = "broker") -> Part:
 
 
 def reader(folder: Path, name: str = "reader") -> Part:
-    code = FOREVER + f"import os; open({str(folder / name)!r}, 'a').write(os.environ['WST_BROKERS'] + '\\n'); " + WAIT
+    # Closed by name: what a signal's handler raises while a file is closed by its end of life is lost, and the part would stay.
+    written = f"file = open({str(folder / name)!r}, 'a'); file.write(os.environ['WST_BROKERS'] + '\\n'); file.close(); "
+    code = FOREVER + "import os; " + written + WAIT
     return Part(name, python(code), needs=("broker",))
 
 
