@@ -10,6 +10,7 @@ from typing import Final
 from producers.engine_json import InvalidMessage, Json, redacted
 from producers.record import Happened, Who
 from schemas import topics
+from schemas.dead_letters import RefusedRecord, dead_letter
 from schemas.identity import event_fact_id, fact_id, observation_fact_id
 from schemas.publish import Record, make_record
 
@@ -187,35 +188,24 @@ def tick_records(origin: Origin, at: At, header: Json, who: Who, workspace_name:
     ]
 
 
-def dead_letter(prefix: str, key: str, source: str, raw: object, error: InvalidMessage, now_ns: int) -> Record:
+def dead_letter_of_answer(prefix: str, key: str, source: str, raw: object, error: InvalidMessage, now_ns: int) -> Record:
     """An answer of the engine that is at fault: its shape without its words, as any of them may be a secret."""
     value = json.dumps(redacted(raw), ensure_ascii=True).encode()
-    return refused(prefix, key.encode(), value, f"{source}: {error.reason}", error.code, "", now_ns)
+    return _refuse(prefix, RefusedRecord(key.encode(), value), f"{source}: {error.reason}", error.code, now_ns)
 
 
-def refused(prefix: str, key: bytes | None, value: bytes | None, reason: str, code: str, topic: str, now_ns: int) -> Record:
-    """A dead letter of the producer."""
-    letter = {
-        "reason": reason,
-        "code": code,
-        "stage": "producer",
-        "topic": topic,
-        "partition": -1,
-        "offset": -1,
-        "refused_at_ns": now_ns,
-        "key": key,
-        "value": None if value is None else value[: 512 * 1024],
-        "value_size": len(value or b""),
-    }
-    letter_id = fact_id("dead_letter", reason, now_ns)
-    text_key = (key or b"").decode("utf-8", "surrogateescape")
-    return make_record(topics.DEAD_LETTERS, prefix, text_key, letter, kind=code, record_id=letter_id, timestamp_ms=now_ns // 1_000_000)
+def _refuse(prefix: str, refused: RefusedRecord, reason: str, code: str, now_ns: int) -> Record:
+    return dead_letter(
+        prefix, refused, stage="producer", code=code, reason=reason, record_id=fact_id("dead_letter", reason, now_ns), refused_at_ns=now_ns,
+        timestamp_ms=now_ns // 1_000_000,
+    )  # fmt: skip
 
 
 def too_large(prefix: str, record: Record) -> Record:
     """The dead letter of a record that no topic takes."""
     reason = f"the record has {record.size} bytes, more than the topic takes"
-    return refused(prefix, record.key, record.value, reason, "too_large", record.topic, record.timestamp_ms * 1_000_000)
+    refused = RefusedRecord(record.key, record.value, record.topic)
+    return _refuse(prefix, refused, reason, "too_large", record.timestamp_ms * 1_000_000)
 
 
 def fitting(prefix: str, record: Record) -> Record:

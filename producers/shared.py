@@ -13,7 +13,7 @@ from producers.calls import Calls
 from producers.clock import EngineClock
 from producers.counts import Counts
 from producers.engine_json import InvalidMessage
-from producers.facts import At, Origin, dead_letter
+from producers.facts import At, Origin, dead_letter_of_answer
 from producers.publisher import Outlet
 from producers.quiet import Allowance
 from producers.record import Rules
@@ -70,4 +70,5 @@ class Shared:
             self.counts.add("dead_letters_left_out")
             return
         self.counts.add("dead_letters")
-        await self.outlet.publish([dead_letter(self.origin.prefix, self.origin.engine_id, source, raw, error, self.now_ns())])
+        origin = self.origin
+        await self.outlet.publish([dead_letter_of_answer(origin.prefix, origin.engine_id, source, raw, error, self.now_ns())])

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from schemas.dead_letters import RefusedRecord, dead_letter
 from schemas.metrics import Figure, system
-from schemas.publish import Record, make_record
-from schemas.topics import DEAD_LETTERS
+from schemas.publish import Record
 from streams.core.facts import Position
 
-#: Most of a refused value that is kept, bytes.
-KEPT_BYTES: Final = 512 * 1024
+#: Signs of a reason that are kept: it may quote the record.
+_REASON_LENGTH: Final = 1_000
 
 
 class Refusable(Protocol):
@@ -109,27 +109,14 @@ class DeadLetters:
             self._seen = self._refused = 0
 
     def _letter(self, record: Refusable, code: str, reason: str) -> Record:
-        value = record.value or b""
         epoch, partition, offset = record.position
-        return make_record(
-            DEAD_LETTERS,
+        return dead_letter(
             self._prefix,
-            (record.key or b"").decode("utf-8", "surrogateescape"),
-            {
-                "reason": reason[:1000],
-                "code": code,
-                "stage": self._stage,
-                "topic": record.topic,
-                "epoch": epoch,
-                "partition": partition,
-                "offset": offset,
-                "refused_at_ns": time.time_ns(),
-                "key": record.key,
-                "value": None if record.value is None else value[:KEPT_BYTES],
-                "value_size": len(value),
-                "headers": {name: bytes(content or b"") for name, content in record.headers},
-            },
-            kind=code,
+            RefusedRecord(record.key, record.value, record.topic, epoch, partition, offset, record.headers),
+            stage=self._stage,
+            code=code,
+            reason=reason[:_REASON_LENGTH],
             record_id=f"{self._stage}.{epoch}.{record.topic}.{partition}.{offset}",
+            refused_at_ns=time.time_ns(),
             timestamp_ms=record.timestamp_ms,
         )
