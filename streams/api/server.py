@@ -15,6 +15,7 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from websockets.http11 import Request
 
 from schemas.errors import SettingError
+from schemas.loopback import url_here
 from streams.api.patience import PATIENCE_S, Patience
 
 _LAST_ANSWERS_S: Final = 1
@@ -74,8 +75,7 @@ def listen(host: str, port: int) -> socket.socket:
 def address_of(listening: socket.socket) -> str:
     """How a client on this machine reaches a socket."""
     host, port = listening.getsockname()[:2]
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # where everyone is let in, loopback is too
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return url_here(host, port)
 
 
 @asynccontextmanager

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import httpx
 
+from schemas.api import headers_for_api, is_of_this_machine
 from schemas.engines import masked_url
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from schemas.settings import Settings
-from schemas.tokens import kept_token
 
 _TIMEOUT_S: Final = 30.0
 _CONNECT_S: Final = 3.0
@@ -23,19 +22,9 @@ class Api:
     """The API of a running `wst up` or `wst api`."""
 
     def __init__(self, settings: Settings, *, timeout_s: float = _TIMEOUT_S) -> None:
-        address = settings.api.rstrip("/")
         #: Where it is, as it may be shown.
-        self.url = masked_url(address)
-        if not address.startswith(("http://", "https://")):
-            raise SettingError(f"WST_API = {self.url[:80]!r} is no http(s) address", "write it as http://127.0.0.1:8321")
-        token = settings.api_token or settings.api_read_token
-        # A proxy from the environment is not meant for this machine's own API, nor is its token for any other.
-        local = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
-        said = token.get_secret_value() if token else kept_token(settings.data_dir) if local else None
-        headers = {"Authorization": f"Bearer {said}"} if said else {}
-        self._client = httpx.Client(
-            base_url=address, headers=headers, timeout=httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)), trust_env=not local
-        )
+        self.url = shown_address(settings)
+        self._client = httpx.Client(**http_arguments(settings, timeout_s))
 
     def get(self, path: str, params: Params | None = None, *, also_when_unwell: bool = False) -> Any:
         """The JSON at a path.
@@ -86,6 +75,33 @@ class Api:
     def close(self) -> None:
         """Lets go of the connection."""
         self._client.close()
+
+
+def shown_address(settings: Settings) -> str:
+    """Where the API is, as it may be shown.
+
+    Raises:
+        SettingError: it is no http(s) address.
+    """
+    shown = masked_url(settings.api.rstrip("/"))
+    if not settings.api.startswith(("http://", "https://")):
+        raise SettingError(f"WST_API = {shown[:80]!r} is no http(s) address", "write it as http://127.0.0.1:8321")
+    return shown
+
+
+def http_arguments(settings: Settings, timeout_s: float) -> dict[str, Any]:
+    """Arguments of httpx's clients for the API of the settings.
+
+    Args:
+        timeout_s: of one answer; a connection is given at most three seconds of it.
+    """
+    return {
+        "base_url": settings.api.rstrip("/"),
+        "headers": headers_for_api(settings),
+        "timeout": httpx.Timeout(timeout_s, connect=min(timeout_s, _CONNECT_S)),
+        # A proxy from the environment is not meant for this machine's own API.
+        "trust_env": not is_of_this_machine(settings),
+    }
 
 
 def json_of(answer: httpx.Response, url: str) -> Any:

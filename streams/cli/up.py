@@ -146,7 +146,8 @@ def _run(settings: Settings, source: Source, folder: Path, port: int, duration: 
         return states
 
     async def run() -> None:
-        tree = Tree(parts(source, bool(settings.handlers)), environment(os.environ, folder, port, source), folder, screen.say)
+        env = environment(os.environ, folder, port, source, settings.api_host)
+        tree = Tree(parts(source, bool(settings.handlers)), env, folder, screen.say)
         await run_tree(tree, screen, fetch, duration)
 
     try:

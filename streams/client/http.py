@@ -6,21 +6,18 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 import httpx
 
-from schemas.engines import masked_url
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from schemas.settings import Settings
-from schemas.tokens import kept_token
-from streams.cli.client import json_of, of_wst, problem_of
+from streams.cli.client import http_arguments, json_of, of_wst, problem_of, shown_address
 from streams.client.asks import Asked, checked_seconds
 from streams.client.source import Counts, Json, Listeners, State, is_change
 
 _log: Final = logging.getLogger("wst.client")
 
-_CONNECT_S: Final = 3.0
 #: How long one answer waits for events, and how much longer the client does, s.
 _WAIT_S: Final = 20
 _PATIENCE_S: Final = 10.0
@@ -44,17 +41,8 @@ class AsyncApi:
     """
 
     def __init__(self, settings: Settings, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        address = settings.api.rstrip("/")
-        self.url = masked_url(address)
-        if not address.startswith(("http://", "https://")):
-            raise SettingError(f"WST_API = {self.url[:80]!r} is no http(s) address", "write it as http://127.0.0.1:8321")
-        token = settings.api_token or settings.api_read_token
-        # A proxy from the environment is not meant for this machine's own API, nor is its token for any other.
-        local = urlsplit(address).hostname in ("127.0.0.1", "localhost", "::1")
-        said = token.get_secret_value() if token else kept_token(settings.data_dir) if local else None
-        headers = {"Authorization": f"Bearer {said}"} if said else {}
-        timeout = httpx.Timeout(_WAIT_S + _PATIENCE_S, connect=_CONNECT_S)
-        self._client = httpx.AsyncClient(base_url=address, headers=headers, timeout=timeout, trust_env=not local, transport=transport)
+        self.url = shown_address(settings)
+        self._client = httpx.AsyncClient(**http_arguments(settings, _WAIT_S + _PATIENCE_S), transport=transport)
 
     async def get(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
         """The JSON at a path; raises as `request` does."""

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 import httpx
 
+from schemas.api import headers_for_api
 from schemas.settings import Settings
 from streams.handlers.handler import Event
 
@@ -35,10 +36,8 @@ class Mutes:
     """Asks the API of the settings."""
 
     def __init__(self, settings: Settings) -> None:
-        token = settings.api_token or settings.api_read_token
-        headers = {"Authorization": f"Bearer {token.get_secret_value()}"} if token else {}
         self._address = settings.api.rstrip("/")
-        self._client = httpx.AsyncClient(headers=headers, timeout=_TIMEOUT_S, trust_env=False)
+        self._client = httpx.AsyncClient(headers=headers_for_api(settings), timeout=_TIMEOUT_S, trust_env=False)
         self._told_s = float("-inf")
 
     async def __call__(self, event: Event) -> bool:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from schemas.loopback import url_here
 from streams.embedded.broker import PARTITIONS
 from streams.supervisor.part import Part
 
@@ -75,8 +76,12 @@ def _facts(source: Source) -> Part:
     return Part("play", _wst("play", *file, "--speed", f"{source.speed:g}"), may_end=True)
 
 
-def environment(own: Mapping[str, str], data: Path, port: int, source: Source) -> dict[str, str]:
-    """The environment of every part: this process's, with the tree's settings."""
+def environment(own: Mapping[str, str], data: Path, port: int, source: Source, host: str = "127.0.0.1") -> dict[str, str]:
+    """The environment of every part: this process's, with the tree's settings.
+
+    Args:
+        port, host: what the API listens on.
+    """
     env = {name: value for name, value in own.items() if name not in _FOREIGN}
     env |= {
         "WST_DATA_DIR": str(data),
@@ -87,6 +92,8 @@ def environment(own: Mapping[str, str], data: Path, port: int, source: Source) -
         "WST_CLICKHOUSE_URL": f"chdb://{quote(str(data / 'archive'))}",
         "WST_CLICKHOUSE_DATABASE": "wst",
         "WST_API_PORT": str(port),
+        # Handlers ask this tree's API whether an alert is muted, whichever API the user's own commands talk to.
+        "WST_API": url_here(host, port),
         "PYTHONUNBUFFERED": "1",
     }
     if source.engines:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from schemas.settings import Settings
+from schemas.tokens import make_token
+from streams.api.guard import Guard
 from streams.handlers.mutes import Mutes
 from tests.face.api_parts import served, whole_state
 
@@ -22,6 +25,13 @@ async def test_alerts_of_a_muted_workspace_are_held_back_and_nothing_else() -> N
         assert not await muted(ALERT | {"workspace_id": "blog@laptop"}), "that mute is over"
         assert not await muted(ALERT | {"workspace_id": "gone/../../x"})
         assert not await muted(ALERT | {"workspace_id": None})
+
+
+async def test_an_api_that_made_its_own_token_is_asked_with_it(tmp_path: Path) -> None:
+    shop = whole_state("shop@laptop", muted_until_ns=time.time_ns() + 3_600 * 10**9)
+    with served(shop, guard=Guard(None, make_token(tmp_path), None)) as api:
+        assert await Mutes(Settings(api=api.url, data_dir=tmp_path))(ALERT)
+        assert not await Mutes(Settings(api=api.url, data_dir=tmp_path / "another"))(ALERT), "refused, it mutes nothing"
 
 
 async def test_an_api_that_does_not_answer_mutes_nothing() -> None:

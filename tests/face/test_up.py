@@ -60,11 +60,13 @@ def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
 
 def test_parts_get_the_settings_of_an_embedded_tree_whatever_a_cluster_elsewhere_has(tmp_path: Path) -> None:
     own = {"WST_BROKERS": "kafka:9092", "WST_PARTITIONS": "12", "WST_KAFKA_SASL_PASSWORD": "x", "WST_SYNC_INTERVAL": "5s", "HOME": "/h"}
-    env = environment(own, tmp_path / "a dir", 0, Source(engines=("unix:///a", "unix:///b")))
+    own["WST_API"] = "https://elsewhere"
+    env = environment(own, tmp_path / "a dir", 9000, Source(engines=("unix:///a", "unix:///b")), "0.0.0.0")
     assert env["WST_PARTITIONS"] == "4"
     assert env["WST_ENGINES"] == "unix:///a,unix:///b"
     assert env["WST_CLICKHOUSE_URL"] == f"chdb://{tmp_path}/a%20dir/archive"
     assert (env["WST_SYNC_INTERVAL"], env["HOME"]) == ("5s", "/h")
+    assert (env["WST_API"], env["WST_API_PORT"]) == ("http://127.0.0.1:9000", "9000")
     assert "WST_KAFKA_SASL_PASSWORD" not in env
 
 
