@@ -1,8 +1,8 @@
-"""How a program of ours asks the API of the settings: whether it is this machine's, and as whom."""
+"""How a program of ours asks the API of the settings: whether it is this machine's, as whom, and under which path."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from schemas.loopback import is_loopback
 from schemas.settings import Settings
@@ -24,3 +24,8 @@ def headers_for_api(settings: Settings) -> dict[str, str]:
     # The kept token is of this machine's API, and no other's to see.
     token = given.get_secret_value() if given else kept_token(settings.data_dir) if is_of_this_machine(settings) else None
     return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def path_part(name: str) -> str:
+    """A name as one part of a path of the API; `.` and `..` are ids like others, and no way up."""
+    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import getpass
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 import click
 
@@ -54,11 +53,6 @@ def first_page(path: str, question: Mapping[str, str | int | Sequence[str]], nam
     return found
 
 
-def quoted(name: str) -> str:
-    """A name as part of a path."""
-    return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
-
-
 def show(answer: Any, said: str, *, as_json: bool) -> None:
     """Prints an answer, for programs or as one line."""
     from schemas.wst import visible
@@ -69,9 +63,10 @@ def show(answer: Any, said: str, *, as_json: bool) -> None:
 
 def tell(workspace: str, name: str, body: Mapping[str, Any], done: str, *, as_json: bool) -> None:
     """Gives a workspace a command and says what it is now."""
+    from schemas.api import path_part
     from schemas.requests import new_id
 
-    answer = ask("POST", f"/api/v1/workspaces/{quoted(workspace)}/{name}", {"by": me(), "command_id": new_id(), **body})
+    answer = ask("POST", f"/api/v1/workspaces/{path_part(workspace)}/{name}", {"by": me(), "command_id": new_id(), **body})
     state = answer["workspace"]
     now = f": {state['status']}, {state['reason']}" if state and name != "rename" else ""
     show(answer, f"{answer['workspace_id']} {done}{now}", as_json=as_json)

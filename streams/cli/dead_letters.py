@@ -53,10 +53,11 @@ def show_letter(letter: str, as_json: bool) -> None:
     """Shows one refused record: why, where, its bytes, and what can be read of them."""
     import orjson
 
-    from streams.cli.asking import quoted, show
+    from schemas.api import path_part
+    from streams.cli.asking import show
     from streams.cli.text import local
 
-    found = _api().get(f"/api/v1/dead-letters/{quoted(letter)}")
+    found = _api().get(f"/api/v1/dead-letters/{path_part(letter)}")
     if as_json:
         show(found, "", as_json=True)
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
-from urllib.parse import quote
 
 import click
 
@@ -45,6 +44,7 @@ def history(
     as_csv: bool,
 ) -> None:
     """Shows what a workspace used, or one container of it, step by step; what nobody saw stays empty."""
+    from schemas.api import path_part
     from schemas.errors import SettingError
     from schemas.settings import load_settings
     from streams.cli.client import Api
@@ -56,7 +56,7 @@ def history(
         name: at.astimezone(UTC).isoformat().replace("+00:00", "Z") for name, at in given.items() if at is not None
     }
     asked |= {name: text for name, text in (("step", step), ("container", container)) if text}
-    said = Api(load_settings()).get(f"/api/v1/workspaces/{quote(workspace, safe='')}/history", asked)
+    said = Api(load_settings()).get(f"/api/v1/workspaces/{path_part(workspace)}/history", asked)
     said["points"] = [_only(point, metric) for point in said["points"]]
     if as_json:
         from streams.cli.plain import echo_json

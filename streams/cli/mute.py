@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from streams.cli.asking import ask, me, quoted, show, why_and_json
+from streams.cli.asking import ask, me, show, why_and_json
 from streams.cli.names import WORKSPACE
 
 
@@ -31,6 +31,7 @@ def unmute(workspace: str | None, engine: str | None, why: str, as_json: bool) -
 
 
 def _tell(workspace: str | None, engine: str | None, name: str, body: Mapping[str, Any], *, as_json: bool) -> None:
+    from schemas.api import path_part
     from schemas.errors import Refused, SettingError
     from schemas.requests import new_id
 
@@ -43,16 +44,16 @@ def _tell(workspace: str | None, engine: str | None, name: str, body: Mapping[st
     until = f" for {body['for']}" if name == "mute" else ""
     if workspace is not None:
         try:
-            answer = ask("POST", f"/api/v1/workspaces/{quoted(workspace)}/{name}", asked)
+            answer = ask("POST", f"/api/v1/workspaces/{path_part(workspace)}/{name}", asked)
         except Refused as error:
             # The name may as well be an engine's, as the interface says; the workspace comes first.
             if "there is no workspace" not in error.message:
                 raise
             try:
-                answer = ask("POST", f"/api/v1/engines/{quoted(workspace)}/{name}", asked)
+                answer = ask("POST", f"/api/v1/engines/{path_part(workspace)}/{name}", asked)
             except Refused as other:
                 raise (error if "there is no engine" in other.message else other) from None
     else:
-        answer = ask("POST", f"/api/v1/engines/{quoted(engine or '')}/{name}", asked)
+        answer = ask("POST", f"/api/v1/engines/{path_part(engine or '')}/{name}", asked)
     who = answer.get("workspace_id") or f"{answer['engine']} ({len(answer['workspaces'])} workspaces)"
     show(answer, f"{who} {done}{until}", as_json=as_json)

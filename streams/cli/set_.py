@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streams.cli.asking import ask, quoted, show
+from streams.cli.asking import ask, show
 
 
 @click.command(name="set", epilog="Example: wst set collect-interval 5s")
@@ -15,6 +15,6 @@ from streams.cli.asking import ask, quoted, show
 def set_(setting: str, duration: str, engine: str | None, as_json: bool) -> None:
     """Sets how often samples are collected or engines are listed; producers keep it over their restarts."""
     name = setting.removesuffix("-interval")
-    answer = ask("PUT", f"/api/v1/intervals/{quoted(name)}", {"every": duration, "engine": engine})
+    answer = ask("PUT", f"/api/v1/intervals/{name}", {"every": duration, "engine": engine})
     where = f"at {answer['engine']}" if answer["engine"] else "at all engines"
     show(answer, f"{setting} is {answer['seconds']:g} s {where}", as_json=as_json)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 import click
 
@@ -37,7 +36,9 @@ def status(workspace: str | None, as_json: bool, watch: bool) -> None:
 
 
 def _fetch(api: Api, workspace: str | None) -> Any:
-    return api.get(f"/api/v1/workspaces/{quote(workspace, safe='')}" if workspace is not None else "/api/v1/workspaces")
+    from schemas.api import path_part
+
+    return api.get(f"/api/v1/workspaces/{path_part(workspace)}" if workspace is not None else "/api/v1/workspaces")
 
 
 def _draw(found: Any, *, whole: bool = True) -> RenderableType:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import quote
 
 import click
 
@@ -20,11 +19,12 @@ Json = dict[str, Any]
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
 def why(workspace: str, at: datetime | None, as_json: bool) -> None:
     """Shows the facts that led to a workspace's state, where each lies in the log, and what to read next."""
+    from schemas.api import path_part
     from schemas.settings import load_settings
     from streams.cli.client import Api
 
     asked = {} if at is None else {"at": at.astimezone(UTC).isoformat()}
-    said = Api(load_settings()).get(f"/api/v1/workspaces/{quote(workspace, safe='')}/why", asked)
+    said = Api(load_settings()).get(f"/api/v1/workspaces/{path_part(workspace)}/why", asked)
     if as_json:
         from streams.cli.plain import echo_json
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import quote
 
+from schemas.api import path_part
 from schemas.settings import Settings, load_settings
 from streams.client.http import AsyncApi
 from streams.client.source import Json
@@ -70,7 +70,7 @@ class MetricsCollector:
         return found
 
     async def _rows(self, workspace: str, path: str, name: str, asked: dict[str, Any]) -> list[Json]:
-        rows: list[Json] = (await self._api.get(f"/api/v1/workspaces/{_in_path(workspace)}/{path}", asked))[name]
+        rows: list[Json] = (await self._api.get(f"/api/v1/workspaces/{path_part(workspace)}/{path}", asked))[name]
         return rows
 
 
@@ -83,7 +83,3 @@ def _text(when: Time) -> str:
     if isinstance(when, timedelta):
         when = datetime.now(UTC) - when
     return when.astimezone(UTC).isoformat() if isinstance(when, datetime) else when
-
-
-def _in_path(workspace: str) -> str:
-    return quote(workspace, safe="@:")

@@ -6,10 +6,10 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
-from urllib.parse import quote
 
 import httpx
 
+from schemas.api import path_part
 from schemas.errors import Refused, SettingError, Unreachable, WstError
 from schemas.settings import Settings
 from streams.cli.client import http_arguments, json_of, of_wst, problem_of, shown_address
@@ -284,7 +284,7 @@ class ApiSource:
 
 
 def _path(workspace_id: str) -> str:
-    return f"/api/v1/workspaces/{quote(workspace_id, safe='@:')}"
+    return f"/api/v1/workspaces/{path_part(workspace_id)}"
 
 
 def _in_words(arguments: Mapping[str, str]) -> Json:

@@ -10,11 +10,10 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import quote
 
 import httpx
 
-from schemas.api import headers_for_api
+from schemas.api import headers_for_api, path_part
 from schemas.settings import Settings
 from streams.handlers.handler import Event
 
@@ -45,7 +44,7 @@ class Mutes:
         if event["type"] not in ALERTS or not event["workspace_id"]:
             return False
         try:
-            answer = await self._client.get(f"{self._address}/api/v1/workspaces/{quote(event['workspace_id'], safe='')}")
+            answer = await self._client.get(f"{self._address}/api/v1/workspaces/{path_part(event['workspace_id'])}")
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return False
             until = answer.raise_for_status().json().get("muted_until")

@@ -99,6 +99,12 @@ def test_status_of_one_workspace_shows_its_containers_and_times_with_offset(api:
     assert "web-1 (img:1 on laptop): running" in done.stdout
 
 
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_workspace_whose_name_reads_like_a_path_is_found_by_it(name: str) -> None:
+    with served(whole_state("odd@laptop", workspace_name=name)) as odd:
+        assert json.loads(wst("status", name, "--json", WST_API=odd.url).stdout)["name"] == name
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "said"),
     [
