@@ -195,10 +195,8 @@ def dead_letter_of_answer(prefix: str, key: str, source: str, raw: object, error
 
 
 def _refuse(prefix: str, refused: RefusedRecord, reason: str, code: str, now_ns: int) -> Record:
-    return dead_letter(
-        prefix, refused, stage="producer", code=code, reason=reason, record_id=fact_id("dead_letter", reason, now_ns), refused_at_ns=now_ns,
-        timestamp_ms=now_ns // 1_000_000,
-    )  # fmt: skip
+    letter_id = fact_id("dead_letter", reason, now_ns)
+    return dead_letter(prefix, refused, stage="producer", code=code, reason=reason, record_id=letter_id, refused_at_ns=now_ns)
 
 
 def too_large(prefix: str, record: Record) -> Record:

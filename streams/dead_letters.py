@@ -33,8 +33,6 @@ class Refusable(Protocol):
     def value(self) -> bytes | None: ...
     @property
     def headers(self) -> Sequence[tuple[str, bytes]]: ...
-    @property
-    def timestamp_ms(self) -> int: ...
 
 
 class TooManyDeadLetters(Exception):
@@ -118,5 +116,4 @@ class DeadLetters:
             reason=reason[:_REASON_LENGTH],
             record_id=f"{self._stage}.{epoch}.{record.topic}.{partition}.{offset}",
             refused_at_ns=time.time_ns(),
-            timestamp_ms=record.timestamp_ms,
         )

@@ -16,6 +16,7 @@ from streams.api.problems import Problem
 from streams.api.routes_events import NextPage
 from streams.api.site import Json, Site, answer
 from streams.api.times import parse_time_ns
+from schemas.dead_letters import CUT
 from streams.query.archive import Cursor
 
 _MOST: Final = 1_000
@@ -144,6 +145,9 @@ def _record(row: Json) -> Record:
         raise Problem(409, "refused", f"dead letter {row['id']} came from no topic: there is nowhere to give it again")
     if row["kept_bytes"] < row["value_bytes"]:
         raise Problem(409, "refused", f"of dead letter {row['id']} only {row['kept_bytes']:,} of {row['value_bytes']:,} bytes were kept")
+    if CUT in row["headers_hex"]:
+        cut = bytes.fromhex(row["headers_hex"][CUT]).decode("utf-8", "replace")
+        raise Problem(409, "refused", f"dead letter {row['id']} was too large to be kept whole: cut were its {cut}")
     headers = [(name, bytes.fromhex(content)) for name, content in row["headers_hex"].items() if name not in (_OF_THE_WIRE, REPLAYED)]
     key, value = bytes.fromhex(row["key_hex"]), bytes.fromhex(row["value_hex"])
     return Record(row["topic"], key or None, value, (*headers, (REPLAYED, row["id"].encode())), time.time_ns() // 1_000_000)

@@ -245,6 +245,19 @@ def test_a_huge_dead_letter_keeps_half_a_megabyte() -> None:
     assert (len(letter["value"]), letter["value_size"]) == (512 * 1024, 2_000_000)
 
 
+def test_a_dead_letter_fits_its_topic_whatever_key_and_headers_its_record_had() -> None:
+    desk = Desk()
+    hostile = as_input(topics.DOCKER_EVENTS, "k" * 1_500_000, b"y" * 400_000, 1)
+    headers = (("wst-type", b"t"), ("long", b"z" * 1_000_000), *((f"h{number}", b"z" * 1_000) for number in range(90)), ("last", b"1"))
+    desk.state.fold(hostile._replace(headers=headers))
+    [letter] = desk.of(topics.DEAD_LETTERS)
+    assert letter["key"] == b"k" * 16_384
+    assert (letter["headers"]["wst-type"], letter["headers"]["last"], letter["headers"]["wst-cut"]) == (b"t", b"1", b"key and headers")
+    assert "long" not in letter["headers"]
+    [sent] = desk.sent
+    assert sent.size < topics.MAX_RECORD_BYTES
+
+
 def test_an_output_no_topic_takes_becomes_a_dead_letter_of_its_cause(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streams.agents.MAX_RECORD_BYTES", 200)
     desk = Desk()

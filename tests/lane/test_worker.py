@@ -229,8 +229,9 @@ class Cluster:
         self._next = [0] * PARTITIONS
         self.facts: list[tuple[Json, Position]] = []
 
-    def append(self, facts: Sequence[Json], epoch: int = 0) -> None:
-        producer = Producer({"bootstrap.servers": self.broker.bootstrap, "enable.idempotence": True, "log_level": 2})
+    def append(self, facts: Sequence[Json], epoch: int = 0, compression: str = "none") -> None:
+        settings = {"bootstrap.servers": self.broker.bootstrap, "enable.idempotence": True, "log_level": 2}
+        producer = Producer(settings | {"compression.type": compression})
         for fact in facts:
             record = fact_record(fact, self.prefix)
             number = partition_of(record.key, PARTITIONS)
@@ -284,6 +285,18 @@ def test_in_a_cluster_it_makes_its_changelogs_folds_and_leaves_when_asked(kafka:
     wait_until(lambda: cluster.read().events == expected.events, "the events after the restart")
     again.kill()
     again.wait()
+
+
+@pytest.mark.kafka
+def test_what_others_or_the_broker_compress_is_read_whatever_the_codec(kafka: KafkaBroker, unique: str, tmp_path: Path) -> None:
+    cluster = Cluster(kafka, f"{unique}.", tmp_path)
+    worker = cluster.run("state")
+    for seed, compression in enumerate(("gzip", "snappy", "lz4", "zstd")):
+        cluster.append(life(seed, 5, 100), compression=compression)
+        expected = Reference(cluster.facts, cluster.prefix)
+        wait_until(lambda: cluster.read().events == expected.events, f"the events of facts compressed by {compression}")  # noqa: B023
+    worker.kill()
+    worker.wait()
 
 
 @pytest.mark.kafka

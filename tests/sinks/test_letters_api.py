@@ -26,6 +26,7 @@ async def test_letters_are_listed_shown_and_given_again_as_they_were_and_what_wa
         records.dead_letter(8, key=fact["workspace_id"].encode(), value=whole, value_size=len(whole), headers=headers, stage="usage"),
         records.dead_letter(9, value_size=10**6, code="too_large"),
         records.dead_letter(-1, partition=-1, stage="producer"),
+        records.dead_letter(10, code="key_mismatch", value=b"abc", headers={"wst-cut": b"key"}),
     ]
     for number, letter in enumerate(letters, 1):
         await chdb_archive.write(rows_of(topics.DEAD_LETTERS, arrive(topics.DEAD_LETTERS, letter, position(number))))
@@ -49,7 +50,8 @@ async def test_letters_are_listed_shown_and_given_again_as_they_were_and_what_wa
 
         by_code = {each["code"]: each["id"] for each in listed}
         producers = next(each["id"] for each in listed if each["stage"] == "producer")
-        for letter, said in ((by_code["too_large"], "only 3 of 1,000,000 bytes"), (producers, "came from no topic")):
+        whole_but_key = (by_code["key_mismatch"], "cut were its key")
+        for letter, said in ((by_code["too_large"], "only 3 of 1,000,000 bytes"), (producers, "came from no topic"), whole_but_key):
             refused = await asking.post("dead-letters/replay", json={"ids": [letter]})
             assert refused.status_code == 409
             assert said in refused.json()["detail"]
