@@ -31,7 +31,10 @@ PREFIX = "wst."
 Json = dict[str, Any]
 
 
-def as_input(topic: Topic, key: str, value: bytes, offset: int, partition: int = 0, timestamp_ms: int = 1_760_000_000_000) -> Input:
+T0_MS = 1_760_000_000_000
+
+
+def as_input(topic: Topic, key: str, value: bytes, offset: int, partition: int = 0, timestamp_ms: int = T0_MS) -> Input:
     return Input(topic.full(PREFIX), Position(3, partition, offset), key.encode(), value, (("wst-type", b"t"),), timestamp_ms)
 
 
@@ -204,6 +207,7 @@ def test_what_cannot_be_used_becomes_a_dead_letter_with_reason_and_position(valu
     assert (letter["code"], letter["stage"], letter["partition"], letter["offset"], letter["epoch"]) == (code, "state", 2, 9, 3)
     assert (letter["value"], letter["value_size"], letter["topic"]) == (value, len(value), "wst.docker.events")
     assert desk.ids() == [b"state.3.wst.docker.events.2.9"]
+    assert desk.sent[0].timestamp_ms == letter["refused_at_ns"] // 10**6 > T0_MS, "kept from now on, however old the record is"
 
 
 def test_every_agent_refuses_garbage_and_goes_on() -> None:
