@@ -33,9 +33,7 @@ class RefusedRecord(NamedTuple):
     headers: Sequence[tuple[str, bytes]] = ()
 
 
-def dead_letter(
-    prefix: str, refused: RefusedRecord, *, stage: str, code: str, reason: str, record_id: str, refused_at_ns: int
-) -> Record:
+def dead_letter(prefix: str, refused: RefusedRecord, *, stage: str, code: str, reason: str, record_id: str, refused_at_ns: int) -> Record:
     """The record for `dead.letters`; of a value larger than `KEPT_BYTES` its beginning, with the size of the whole.
 
     Its time is that of the refusal, as retention goes by it: a letter about an old record would be deleted before anybody saw it.

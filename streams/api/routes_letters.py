@@ -11,12 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from schemas import topics
 from schemas.codec import Undecodable, codec
+from schemas.dead_letters import CUT
 from schemas.publish import Record
 from streams.api.problems import Problem
 from streams.api.routes_events import NextPage
 from streams.api.site import Json, Site, answer
 from streams.api.times import parse_time_ns
-from schemas.dead_letters import CUT
 from streams.query.archive import Cursor
 
 _MOST: Final = 1_000
