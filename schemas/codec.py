@@ -102,7 +102,9 @@ class Codec:
         except RecursionError:
             raise
         except Exception as error:  # fastavro raises nearly anything on hostile bytes
-            raise Undecodable("undecodable", f"{self.subject}: {type(error).__name__}: {error}"[:300]) from error
+            # It names its stream by where that lies in memory: the same bytes are refused with the same words.
+            said = str(error).partition(" from <")[0]
+            raise Undecodable("undecodable", f"{self.subject}: {type(error).__name__}: {said}"[:300]) from error
         if body.tell() != len(data):
             raise Undecodable("undecodable", f"{self.subject}: {len(data) - body.tell()} bytes after the record")
         if self._oversized is not None and self._oversized(record):

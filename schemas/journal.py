@@ -22,6 +22,8 @@ from schemas.publish import Record, partition_of
 #: How long an append waits for another process's append, s.
 _LOCK_WAIT_S: Final = 20.0
 _FORMAT: Final = 1
+#: Far more than any record: a damaged file may claim that one has a gigabyte, and the memory for it would be taken.
+LONGEST_VALUE: Final = 64 << 20
 #: More than could ever wait for the disk when the power goes.
 _LEAP: Final = 1_000_000
 _DDL: Final = """
@@ -84,6 +86,7 @@ class Journal:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
             self._open()
         except (sqlite3.Error, OSError) as error:
             raise WstError(f"the journal {path} cannot be opened ({error})", "is the disk full, or the file another program's?") from error

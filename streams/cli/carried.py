@@ -94,6 +94,27 @@ def entry(content: bytes, rows: int) -> Json:
     return {"rows": rows, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
+def _manifest(said: Any) -> Json:
+    """The manifest, if it says all that an import reads of it.
+
+    Raises:
+        KeyError, TypeError: it does not.
+    """
+    manifest: Json = {"format": said["format"]}
+    for name, kind in (("epoch", int), ("migrations", dict), ("files", dict)):
+        manifest[name] = _of(said, name, kind)
+    for told in manifest["files"].values():
+        _of(told, "rows", int)
+        _of(told, "sha256", str)
+    return manifest
+
+
+def _of(said: Any, name: str, kind: type) -> Any:
+    if not isinstance(said[name], kind):
+        raise TypeError(f"{name} in its manifest is no {kind.__name__}")
+    return said[name]
+
+
 class Export:
     """An export that can be read; every file is checked against the manifest before it is given out.
 
@@ -107,12 +128,12 @@ class Export:
         try:
             if path.is_file():
                 self._tar = tarfile.open(path, "r:")  # noqa: SIM115  # open until `close`
-            self.manifest: Json = json.loads(self._bytes(MANIFEST))
-        except (OSError, KeyError, ValueError, tarfile.TarError) as error:
+            self.manifest = _manifest(json.loads(self._bytes(MANIFEST)))
+        except (OSError, KeyError, ValueError, TypeError, RecursionError, tarfile.TarError) as error:
             raise Refused(f"{path} is no export of wst ({error})", "`wst export` makes one") from error
-        if self.manifest.get("format") != FORMAT:
-            raise Refused(f"{path} is of format {self.manifest.get('format')!r}, this wst reads {FORMAT}", "upgrade wst")
-        self.files: dict[str, Json] = self.manifest.get("files", {})
+        if self.manifest["format"] != FORMAT:
+            raise Refused(f"{path} is of format {str(self.manifest['format'])[:20]}, this wst reads {FORMAT}", "upgrade wst")
+        self.files: dict[str, Json] = self.manifest["files"]
         strange = [name for name in self.files if not _FILE.fullmatch(name)]
         if strange:
             raise Refused(f"{path} names a file {strange[0][:80]!r} that no export has")
@@ -121,7 +142,9 @@ class Export:
         if self._tar is None:
             return (self._path / name).read_bytes()
         member = self._tar.getmember(name)
-        found = self._tar.extractfile(member) if member.isfile() and member.size < _LARGEST else None
+        # A sparse member may be of any size in a small file.
+        is_plain = member.isfile() and not member.issparse() and member.size < _LARGEST
+        found = self._tar.extractfile(member) if is_plain else None
         if found is None:
             raise KeyError(name)
         return found.read()
@@ -134,7 +157,7 @@ class Export:
         """
         try:
             content = self._bytes(name)
-        except (OSError, KeyError, tarfile.TarError) as error:
+        except (OSError, KeyError, ValueError, tarfile.TarError) as error:
             raise Refused(f"{self._path} lacks {name}", "export again") from error
         if hashlib.sha256(content).hexdigest() != self.files[name]["sha256"]:
             raise Refused(f"{name} in {self._path} is not what was exported", "it was changed or cut; export again")

@@ -13,6 +13,7 @@ from typing import IO, Any, Final, TypeVar
 from faust.types import TP
 
 from schemas.errors import WstError
+from schemas.journal import LONGEST_VALUE
 from streams.lane.durability import Copy, Mark
 from streams.lane.table import Table
 
@@ -47,6 +48,7 @@ class Checkpoint:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = _hold(path.with_suffix(".lock"))
             self._db = sqlite3.connect(path, timeout=_LOCK_WAIT_S, isolation_level=None, check_same_thread=False)
+            self._db.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
             # A killed process loses nothing so; a power cut may lose the last moments, never the file's consistency.
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")

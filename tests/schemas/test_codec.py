@@ -68,6 +68,15 @@ def test_truncated_and_trailing_bytes_are_refused() -> None:
             codec("control").decode(broken)
 
 
+def test_the_same_bytes_are_refused_with_the_same_words() -> None:
+    """What reads them names its stream by its place in memory."""
+    whole = codec("snapshot").encode(generate_one(codec("snapshot").schema))
+    for end in range(10, len(whole)):
+        with pytest.raises(Undecodable) as refused:
+            codec("snapshot").decode(whole[:end])
+        assert " object at " not in refused.value.reason
+
+
 def test_a_schema_nobody_published_is_named_as_unknown() -> None:
     whole = codec("fact").encode(generate_one(codec("fact").schema))
     with pytest.raises(Undecodable) as refused:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.errors import WstError
-from schemas.journal import Cursor, Journal
+from schemas.journal import LONGEST_VALUE, Cursor, Journal
 from schemas.publish import Record, partition_of
 
 
@@ -149,3 +149,12 @@ def test_an_append_that_the_disk_refuses_takes_nothing_and_says_so(tmp_path: Pat
     journal._db.execute("PRAGMA max_page_count = 100000")
     assert journal.append([record(3)]) == 2
     assert [entry.record for entry in journal.read(0, 9)] == [record(1), record(3)]
+
+
+def test_a_value_longer_than_any_record_is_not_read_into_memory(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "j", 4)
+    with sqlite3.connect(tmp_path / "j") as damaged:
+        # What a damaged file claims, made whole: SQLite takes the memory before it finds that nothing is there.
+        damaged.execute("INSERT INTO records VALUES (1, 't', 0, NULL, zeroblob(?), x'', 0)", (LONGEST_VALUE + 1,))
+    with pytest.raises(sqlite3.DataError, match="too big"):
+        journal.read(0, 9)
