@@ -58,7 +58,7 @@ def small(value: object) -> int | None:
 
 
 def time_ns(value: object) -> int | None:
-    """Nanoseconds since the Unix epoch of an RFC 3339 time; None for the engine's zero time and for nonsense."""
+    """Nanoseconds since the Unix epoch of an RFC 3339 time; None for the engine's zero time, for nonsense, and beyond 64 bits."""
     match = _TIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         return None
@@ -68,7 +68,8 @@ def time_ns(value: object) -> int | None:
     except ValueError:
         return None
     seconds = (at - _EPOCH) // timedelta(seconds=1)
-    return seconds * 1_000_000_000 + int((fraction or "0").ljust(9, "0")) if seconds > 0 else None
+    at_ns = seconds * 1_000_000_000 + int((fraction or "0").ljust(9, "0"))
+    return at_ns if seconds > 0 and at_ns <= MAX_LONG else None
 
 
 def is_credible(at_ns: int) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
@@ -36,24 +37,22 @@ def made_up(path: Path) -> MadeUpEngine:
     return MadeUpEngine(plan, lambda: json.loads(path.read_text())["began_ns"])
 
 
-class Hours:
+class Ticks:
     """Ticks of some workspaces, forty to the hour, with repeats, late and disordered ones.
 
+    Args:
+        put: takes a record.
+        past_h: so many hours ago they begin: the past, so that none is of the future.
+
     Attributes:
-        sent: ticks handed over; all are acknowledged when `flush` returns.
+        sent: ticks handed over.
     """
 
-    def __init__(self, bootstrap: str, prefix: str, partitions: int, seed: int, workspaces: int = 12) -> None:
-        # It outlives any outage of the broker: what it was given is in the log when `flush` returns.
-        settings: dict[str, Any] = {
-            "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0,
-            "message.timeout.ms": 600_000, "socket.timeout.ms": 5_000, "reconnect.backoff.max.ms": 500,
-        }  # fmt: skip
-        self._producer = Producer(settings)
-        self._prefix, self._partitions = prefix, partitions
+    def __init__(self, put: Callable[[Record], None], prefix: str, seed: int, workspaces: int = 12, past_h: int = 60) -> None:
+        self._put = put
+        self._prefix = prefix
         self._draw = random.Random(seed)
-        # The past, so that no record is older than the topics keep it, and none of the future.
-        begin_ns = (time.time_ns() // _HOUR - 60) * _HOUR
+        begin_ns = (time.time_ns() // _HOUR - past_h) * _HOUR
         self._at_ns = [begin_ns + number * 7 * _SECOND for number in range(workspaces)]
         self._begin_ns = begin_ns
         self._last: list[Record] = []
@@ -71,18 +70,6 @@ class Hours:
         else:
             self._at_ns[number] += STEP_NS
             self._tick(number, self._at_ns[number])
-        self._producer.poll(0)
-
-    def close(self) -> None:
-        """Hours later everything is over: all windows close, and every tick is acknowledged."""
-        for later_h in (3, 3, 30):
-            for number in range(len(self._at_ns)):
-                self._at_ns[number] = min(self._at_ns[number] + later_h * _HOUR, time.time_ns() - 60 * _SECOND)
-                self._tick(number, self._at_ns[number])
-                self._at_ns[number] += _SECOND
-        left = self._producer.flush(120)
-        if left:
-            raise AssertionError(f"{left} ticks were not taken by the broker within two minutes")
 
     def _tick(self, number: int, at_ns: int) -> None:
         workspace = f"hours-{number:02d}@past"
@@ -105,11 +92,44 @@ class Hours:
         self._produce(record)
 
     def _produce(self, record: Record) -> None:
+        self._put(record)
+        self.sent += 1
+
+
+class Hours(Ticks):
+    """Such ticks into a Kafka broker, and an end of it all; all are acknowledged when `close` returns."""
+
+    def __init__(self, bootstrap: str, prefix: str, partitions: int, seed: int, workspaces: int = 12) -> None:
+        # It outlives any outage of the broker: what it was given is in the log when `close` returns.
+        settings: dict[str, Any] = {
+            "bootstrap.servers": bootstrap, "enable.idempotence": True, "linger.ms": 5, "log_level": 0,
+            "message.timeout.ms": 600_000, "socket.timeout.ms": 5_000, "reconnect.backoff.max.ms": 500,
+        }  # fmt: skip
+        self._producer = Producer(settings)
+        self._partitions = partitions
+        super().__init__(self._send, prefix, seed, workspaces)
+
+    def step(self) -> None:
+        """One tick; what came of earlier ones is heard."""
+        super().step()
+        self._producer.poll(0)
+
+    def close(self) -> None:
+        """Hours later everything is over: all windows close, and every tick is acknowledged."""
+        for later_h in (3, 3, 30):
+            for number in range(len(self._at_ns)):
+                self._at_ns[number] = min(self._at_ns[number] + later_h * _HOUR, time.time_ns() - 60 * _SECOND)
+                self._tick(number, self._at_ns[number])
+                self._at_ns[number] += _SECOND
+        left = self._producer.flush(120)
+        if left:
+            raise AssertionError(f"{left} ticks were not taken by the broker within two minutes")
+
+    def _send(self, record: Record) -> None:
         partition = partition_of(record.key, self._partitions)
         self._producer.produce(
             record.topic, record.value, record.key, partition, timestamp=record.timestamp_ms, headers=list(record.headers)
         )
-        self.sent += 1
 
 
 def _counters(at_ns: int, passed_ns: int, share: int) -> bytes:

@@ -6,24 +6,32 @@ import json
 import random
 from collections.abc import Callable
 from io import BytesIO
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from urllib3.connection import HTTPConnection
 
-from producers import record, sample
+from producers import facts, record, sample
 from producers.engine_json import InvalidMessage
 from producers.identity import DEFAULT_RULES, Policy
+from producers.record import Skip, Who
 from producers.transport import BROKEN, EngineError, EventStream, Request
+from schemas.codec import codec
 from schemas.engines import masked_url, parse_engine
 from schemas.errors import SettingError
 from schemas.settings import Settings
+from schemas.tick_decoder import decode_tick
 from streams.core.thresholds import own_thresholds, rules_of
+from streams.log_facts import read_fact
 from streams.rules import threshold_rules
 from tests.fuzz.mutate import json_like
 from tests.fuzz.target import Target, of_bytes, of_json
 
 RULES: Final = record.Rules("laptop", Policy((), (), (), DEFAULT_RULES), str)
 _STRICT: Final = record.Rules("laptop", Policy(("web*", "label:team=*"), ("*test*",), ("team*",), DEFAULT_RULES), str)
+ORIGIN: Final = facts.Origin("wst.", "E1", "laptop", "p")
+AT: Final = facts.At(0, 1_780_000_000 * 10**9, 1_780_000_000 * 10**9)
+_WHO: Final = cast("Who", record.who("a" * 64, "web", "img:1", {"com.docker.compose.project": "shop"}, RULES))
+_HOST: Final = {"interval_ms": 10_000, "host_cpus": 4, "host_memory_bytes": 1 << 33}
 _KEYS: Final = (
     "workspace.id", "workspace.name", "workspace.ignore", "coder.workspace_id", "coder.workspace_name", "com.docker.compose.project",
     "com.docker.compose.service", "com.docker.compose.oneoff", "com.docker.compose.container-number", "devcontainer.local_folder",
@@ -47,10 +55,10 @@ def targets(said: dict[str, list[Any]]) -> list[Target]:
     invalid = (InvalidMessage,)
     listed = [one for listing in said["list"] for one in listing]
     return [
-        of_json("engine event", said["event"], lambda raw: record.event(raw, RULES), invalid, 1_000),
-        of_json("engine listing", listed, lambda raw: record.listed(raw, RULES), invalid, 1_000),
-        of_json("engine inspect", said["inspect"], record.inspected, invalid, 1_000),
-        of_json("engine stats", said["stats"], lambda raw: sample.counters(raw, sample.Context()), invalid, 1_000),
+        of_json("engine event", said["event"], _or_a_letter(_event), invalid, 1_000),
+        of_json("engine listing", listed, _or_a_letter(_listed), invalid, 1_000),
+        of_json("engine inspect", said["inspect"], _or_a_letter(_inspected), invalid, 1_000),
+        of_json("engine stats", said["stats"], _or_a_letter(_sampled), invalid, 1_000),
         Target("labels", _labelled(listed), _judge_labels, invalid, 500),
         of_bytes("engine event stream", [_chunked(_LINE * 3), _chunked(_LINE * 40, 100), _chunked(json.dumps(said["event"][:3]).encode())],
                  _read_stream, (EngineError,), 100),
@@ -58,6 +66,51 @@ def targets(said: dict[str, list[Any]]) -> list[Target]:
                  (*BROKEN, ValueError, InvalidMessage), 200),
         of_bytes("engine address", _ADDRESSES, _address, (SettingError, ValueError), 1_000),
     ]  # fmt: skip
+
+
+def _or_a_letter(take: Callable[[Any], object]) -> Callable[[Any], object]:
+    """What an engine said is published, or else a letter that says what it was."""
+
+    def publish(raw: Any) -> object:
+        try:
+            return take(raw)
+        except InvalidMessage as error:
+            codec("dead_letter").decode(facts.dead_letter("wst.", "E1", "event", raw, error, AT.time_ns).value)
+            raise
+
+    return publish
+
+
+def _event(raw: Any) -> None:
+    found = record.event(raw, RULES)
+    if not isinstance(found, Skip):
+        read_fact(facts.event_fact(ORIGIN, facts.At(0, found.time_ns, AT.time_ns), found, found.who.identity.workspace_name).value)
+
+
+def _listed(raw: Any, rules: record.Rules = RULES) -> None:
+    found = record.listed(raw, rules)
+    if isinstance(found, Skip):
+        return
+    identity = found.who.identity
+    entry = {
+        "workspace_id": identity.workspace_id, "workspace_name": identity.workspace_name, "container": found.who.container,
+        "state": found.state, "health": found.health, "unsettled": False, "created_at_ns": found.created_at_ns, "inspect": None,
+    }  # fmt: skip
+    for one in facts.snapshot_records(ORIGIN, AT, {"duration_ms": 1, "sync_interval_ms": 1}, [entry]):
+        codec("snapshot").decode(one.value)
+
+
+def _inspected(raw: Any) -> None:
+    found = record.inspected(raw)
+    read_fact(facts.details_fact(ORIGIN, AT, _WHO, "shop", found.record).value)
+
+
+def _sampled(raw: Any) -> None:
+    packed = sample.counters(raw, sample.Context())
+    if not isinstance(packed, Skip):
+        one = {"container_id": "a" * 64, "container_name": "web", "service": None, "counters": packed}
+        for tick in facts.tick_records(ORIGIN, AT, _HOST, _WHO, "shop", [one]):
+            decode_tick(tick.value)
 
 
 def _labelled(listed: list[Any]) -> Callable[[random.Random], Any]:
@@ -76,7 +129,7 @@ _OWN_RULES: Final = threshold_rules(Settings())
 def _judge_labels(raw: Any) -> None:
     """Which workspace it belongs to, what of its labels goes on, and the thresholds they set."""
     for rules in (RULES, _STRICT):
-        record.listed(raw, rules)
+        _listed(raw, rules)
     rules_of(_OWN_RULES, "shop@laptop", own_thresholds(raw["Labels"]))
 
 
@@ -123,7 +176,7 @@ def _read_stream(data: bytes) -> None:
     """The events of a stream, from the raw bytes of the connection."""
     for one in EventStream(_Connections(data), "/events", 1.0):  # type: ignore[arg-type]
         try:
-            record.event(one, RULES)
+            _event(one)
         except InvalidMessage:
             continue
 
@@ -132,7 +185,7 @@ def _read_answer(data: bytes) -> None:
     """An answer, from the raw bytes of the connection."""
     raw = Request(_Connections(data), "/stats", None).answer(1.0)  # type: ignore[arg-type]
     if raw is not None:
-        sample.counters(raw, sample.Context())
+        _sampled(raw)
 
 
 def _address(data: bytes) -> None:

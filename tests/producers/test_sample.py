@@ -111,6 +111,11 @@ def test_the_zeros_of_a_stopped_container_are_no_sample() -> None:
     assert counters(stopped, Context()) == Skip("not_running")
 
 
+@pytest.mark.parametrize("read", ["2262-04-12T00:00:00Z", "6026-11-23T15:06:42.881834155Z", "9999-12-31T23:59:59.999999999Z"])
+def test_a_time_that_64_bits_do_not_hold_is_no_time(read: str) -> None:
+    assert counters(V1 | {"read": read}, Context()) == Skip("not_running")
+
+
 @pytest.mark.parametrize("raw", [None, [], {}, {"message": "No such container"}, {"read": V1["read"]}])
 def test_what_is_no_stats_answer_is_an_invalid_message(raw: object) -> None:
     with pytest.raises(InvalidMessage):
