@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Final, NamedTuple
 
 from streams.core.thresholds import Watch, Watches
@@ -189,10 +189,19 @@ def to_text(updates: Updates) -> str:
 
 
 def from_text(text: str) -> Updates:
-    """Reads what `to_text` wrote."""
+    """Reads what `to_text` wrote; what a newer version added is passed over: while versions are mixed, an older worker may follow it."""
     plain: Mapping[str, Any] = json.loads(text)
     watches = {
-        engine_id: {(container_id, rule): Watch(**watch) for container_id, rule, watch in kept}
+        engine_id: {(container_id, rule): Watch(**_known(watch, _OF_WATCH)) for container_id, rule, watch in kept}
         for engine_id, kept in plain.get("watches", {}).items()
     }
-    return Updates(plain["seq"], {engine_id: EngineUpdates(**entry) for engine_id, entry in plain["engines"].items()}, watches)
+    engines = {engine_id: EngineUpdates(**_known(entry, _OF_ENGINE)) for engine_id, entry in plain["engines"].items()}
+    return Updates(plain["seq"], engines, watches)
+
+
+_OF_WATCH: Final = frozenset(field.name for field in fields(Watch))
+_OF_ENGINE: Final = frozenset(field.name for field in fields(EngineUpdates))
+
+
+def _known(said: Mapping[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in said.items() if name in names}

@@ -167,9 +167,9 @@ def run_round(
         began = time.monotonic()
         site.settle()
         done.settled_s = time.monotonic() - began
-        where = _where(site)
-        _judge(site, where, done)
-        afterwards(where)
+        found = where(site)
+        _judge(site, found, done)
+        afterwards(found)
     except Exception as error:
         done.violations.append(f"the round did not come to its end: {type(error).__name__}: {error}")
     finally:
@@ -194,15 +194,16 @@ def _traffic(site: Site, injector: Injector, seconds: float, draw: random.Random
         time.sleep(0.05)
 
 
-def _where(site: Site) -> checker.Site:
+def where(site: Site) -> checker.Site:
+    """Where the checker has to look."""
     settings = Settings(brokers=site.broker.bootstrap, topic_prefix=site.prefix, partitions=4)
     epoch = asyncio.run(read_epoch(settings))
     engine = site.settings["WST_ENGINE_NAME"]
     return checker.Site(site.broker.bootstrap, site.prefix, site.archive.url, site.name, epoch, site.heard(), engine)
 
 
-def _judge(site: Site, where: checker.Site, done: Round) -> None:
-    report = checker.check(where)
+def _judge(site: Site, found: checker.Site, done: Round) -> None:
+    report = checker.check(found)
     done.compared, done.violations = report.compared, report.differences
     for source in ("kafka", "archive"):
         said = json.loads(wst("replay", "--from", source, "--compare", "--json", settings=site.settings, check=False) or "{}")

@@ -166,14 +166,18 @@ class Site:
             server.waited = False
             wait_until(server._is_ready, f"{server.name} to answer")
             server.waited = True
-        wst("topics", "apply", settings=self.settings)
-        wst("migrate", settings=self.settings)
+        self.prepare()
         write_fleet(self.fleet, self.plan, None)
         for name, arguments in self._parts().items():
             self.add(name, arguments)
         self.hours = Hours(self.broker.bootstrap, self.prefix, PARTITIONS, self.plan.seed)
         self.began_ns = self._first_listing()
         write_fleet(self.fleet, self.plan, self.began_ns)
+
+    def prepare(self) -> None:
+        """Makes topics and tables, or brings them forward."""
+        wst("topics", "apply", settings=self.settings)
+        wst("migrate", settings=self.settings)
 
     @staticmethod
     def _parts() -> dict[str, tuple[str, ...]]:
@@ -192,13 +196,17 @@ class Site:
         """Starts one more part."""
         port = str(free_port())
         own = {"WST_DATA_DIR": str(self.folder / name.replace(" ", "-")), "WST_API_PORT": port, "WST_API": f"http://127.0.0.1:{port}"}
-        part = FaultPart(arguments, self.settings | own)
+        part = self.make_part(arguments, self.settings | own)
         kind = " ".join(arguments)
         keeper = Keeper(name, part, lambda: self._fault_of(kind))
         part.fault = self._fault_of(kind) if fault else ""
         part.start()
         self.keepers[name] = keeper
         return keeper
+
+    def make_part(self, arguments: tuple[str, ...], settings: dict[str, str]) -> FaultPart:
+        """A part as it is started."""
+        return FaultPart(arguments, settings)
 
     def _fault_of(self, kind: str) -> str:
         """What a process that is started takes with it: about every second one dies by itself, at the worst moment."""
