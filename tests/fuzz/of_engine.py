@@ -75,7 +75,7 @@ def _or_a_letter(take: Callable[[Any], object]) -> Callable[[Any], object]:
         try:
             return take(raw)
         except InvalidMessage as error:
-            codec("dead_letter").decode(facts.dead_letter("wst.", "E1", "event", raw, error, AT.time_ns).value)
+            codec("dead_letter").decode(facts.dead_letter_of_answer("wst.", "E1", "event", raw, error, AT.time_ns).value)
             raise
 
     return publish
