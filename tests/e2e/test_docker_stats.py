@@ -1,21 +1,30 @@
-"""`docker stats` beside us, on a real engine: the same containers, the same figures, as Docker writes them."""
+"""`docker stats` beside us, on a real engine: the same containers, the same figures, as Docker writes them.
+
+Twice: every sample against Docker's formulas over the very two answers it was made of, where nothing may differ but our rounding; and
+against what the command prints, whose readings are of other moments: once for each container, within its digits or 2 %.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Mapping
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
+from producers.engine import DockerEngine as Reached
+from producers.engine import EngineError
+from producers.engine_json import time_ns
 from producers.watch import Pace
 from schemas import topics
 from streams.core.facts import Position
 from streams.core.samples import COLUMNS, unpack
 from streams.core.usage import UsageState, fold_tick, initial
 from streams.query.metrics import Sampled, combine
+from tests.golden.docker_stats import docker_shows
 from tests.platform.engine import DockerEngine
 from tests.producers.watching import Watching, watching
 
@@ -26,16 +35,35 @@ BUSY: Final = ("sh", "-c", "while :; do :; done")
 PATIENCE_S: Final = 180.0
 #: Of a figure that moves: Docker's own is of another second than ours.
 SLACK: Final = 0.02
+#: Our percents have three digits behind the point.
+ROUNDING: Final = 0.00051
+#: Samples of each container that are compared with what they were made of.
+COMPARED: Final = 5
+
+
+class Noting(Reached):
+    """An engine whose answers are kept, by container and by the millisecond they were read at."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, timeout_s=20)
+        self.answers: defaultdict[str, dict[int, Json]] = defaultdict(dict)
+
+    def stats(self, container_ids: Sequence[str], deadline: float) -> Iterator[tuple[str, Json | EngineError | None]]:
+        for container_id, answer in super().stats(container_ids, deadline):
+            if isinstance(answer, dict) and (read_ns := time_ns(answer["read"])) is not None:
+                self.answers[container_id][read_ns // 10**6] = answer
+            yield container_id, answer
 
 
 class Folded:
-    """The latest derived sample of each container, by name."""
+    """Derived samples: the latest of each container, by name, and those that have a difference, by its id."""
 
     def __init__(self, seen: Watching) -> None:
         self._seen = seen
         self._states: dict[str, UsageState] = {}
         self._count = 0
         self.latest: dict[str, Sampled] = {}
+        self.compared: defaultdict[str, list[Sampled]] = defaultdict(list)
 
     def go_on(self) -> None:
         """Folds what came since."""
@@ -46,8 +74,16 @@ class Folded:
             self._states[name], told = fold_tick(state, tick, Position(1, 0, number), tick["tick_at_ns"] // 10**6)
             for sample in (one for record in told for one in record["samples"]):
                 host = tick["host_memory_bytes"]
-                self.latest[sample["container_name"]] = Sampled(tick["engine_id"], host, unpack(sample["derived"]))
+                derived = Sampled(tick["engine_id"], host, unpack(sample["derived"]))
+                self.latest[sample["container_name"]] = derived
+                if derived.value("interval_ns"):  # the first of a run has no difference yet
+                    self.compared[sample["container_id"]].append(derived)
         self._count = len(ticks)
+
+    def all_have(self, count: int, container_ids: Iterable[str]) -> bool:
+        """Whether each of the containers has so many samples with a difference by now."""
+        self.go_on()
+        return all(len(self.compared[one]) >= count for one in container_ids)
 
 
 async def stats(engine: DockerEngine) -> dict[str, Json]:
@@ -109,6 +145,21 @@ def same_totals(shown: Json, ours: Sampled) -> bool:
     return (shown["NetIO"], shown["BlockIO"]) == (f"{rx} / {tx}", f"{read} / {written}") and (totals[1] or 0) > 100_000
 
 
+def same_readings(ours: Sampled, answers: Mapping[int, Json]) -> bool:
+    """Whether a sample is what Docker's formulas make of the two answers it comes from."""
+    read_ns, interval_ns = ours.value("read_ns"), ours.value("interval_ns")
+    assert read_ns
+    assert interval_ns
+    shown = docker_shows(answers[(read_ns - interval_ns) // 10**6], answers[read_ns // 10**6])
+    metrics = combine([ours])
+    assert metrics is not None
+    for percent in ("cpu_percent", "memory_percent"):
+        value = getattr(metrics, percent)
+        if value is None or abs(value - shown.pop(percent)) > ROUNDING:
+            return False
+    return all(ours.value(name) == value for name, value in shown.items())
+
+
 async def test_docker_stats_and_ours_are_the_same_for_cpu_memory_network_and_disk(engine: DockerEngine, tmp_path: Path) -> None:
     run = asyncio.to_thread
     await run(engine.run, "peer", "sh", "-c", "while :; do nc -l -p 9 > /dev/null; done")
@@ -123,9 +174,16 @@ async def test_docker_stats_and_ours_are_the_same_for_cpu_memory_network_and_dis
         await run(engine.run, f"cpu{percent}", *BUSY, options=["--cpus", str(percent / 100)])
     await run(engine.run, "memory", "sh", "-c", held, options=["--memory", "100m"])
     await run(engine.run, "moved", "sh", "-c", moved)
-    async with watching(engine.url, tmp_path, Pace(1, 60, 1), timeout_s=20) as seen:
+    noting = Noting(engine.url)
+    async with watching(noting, tmp_path, Pace(1, 60, 1)) as seen:
         judged: dict[str, Callable[[Json, Sampled], bool]] = {f"cpu{percent}": same_cpu for percent in (10, 50, 100)} | {
             "memory": same_memory,
             "moved": same_totals,
         }
-        assert await agree(engine, Folded(seen), judged) == {}
+        folded = Folded(seen)
+        assert await agree(engine, folded, judged) == {}
+        ids = {name: one["Id"] for name, one in engine.ps_inspect().items() if name in judged}
+        await seen.until(lambda: folded.all_have(COMPARED, ids.values()), "more samples")
+    for name, container_id in ids.items():
+        answers, samples = noting.answers[container_id], folded.compared[container_id]
+        assert [one.row for one in samples if not same_readings(one, answers)] == [], name

@@ -14,6 +14,7 @@ from schemas import topics
 from schemas.codec import codec
 from streams.core.facts import Position
 from streams.core.usage import fold_tick, initial
+from tests.golden.docker_stats import docker_shows
 from tests.sinks.archives import Real
 from tests.sinks.records import arrive, position, rows_of
 
@@ -63,26 +64,3 @@ async def test_an_engines_answers_become_the_row_that_is_expected(case: Path, ch
     assert row == read(case, "expected")
     shown = docker_shows(read(case, "before"), read(case, "after"))
     assert {name: row[name] for name in shown} == pytest.approx(shown, rel=1e-9)
-
-
-def docker_shows(before: Json, after: Json) -> Json:
-    """What `docker stats` makes of two answers: docker/cli, cli/command/container/stats_helpers.go, told in our units."""
-    cpu, system = (
-        after["cpu_stats"]["cpu_usage"]["total_usage"] - before["cpu_stats"]["cpu_usage"]["total_usage"],
-        after["cpu_stats"]["system_cpu_usage"] - before["cpu_stats"]["system_cpu_usage"],
-    )
-    memory = after["memory_stats"]
-    inactive = memory["stats"].get("total_inactive_file", memory["stats"].get("inactive_file", 0))
-    used = memory["usage"] - inactive if inactive < memory["usage"] else memory["usage"]
-    entries = after["blkio_stats"]["io_service_bytes_recursive"] or []
-    disk = {op: sum(entry["value"] for entry in entries if entry["op"].lower()[0] == op[0]) for op in ("read", "write")}
-    shown: Json = {
-        "cpu_percent": cpu / system * after["cpu_stats"]["online_cpus"] * 100,
-        "memory_used_bytes": used,
-        "memory_percent": used / memory["limit"] * 100,
-        "network_rx_total_bytes": sum(one["rx_bytes"] for one in after["networks"].values()),
-        "network_tx_total_bytes": sum(one["tx_bytes"] for one in after["networks"].values()),
-        "pids": after["pids_stats"]["current"],
-    }
-    # Without an entry nobody knows; docker shows 0 there.
-    return shown | ({f"block_{op}_total_bytes": value for op, value in disk.items()} if entries else {})
