@@ -1,0 +1,1 @@
+"""Collection beside Telegraf's Docker input: `python -m benchmarks.telegraf`."""
