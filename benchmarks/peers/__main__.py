@@ -2,6 +2,7 @@
 
     python -m benchmarks.peers --install     # once: Quix Streams and Bytewax into build/peers, apart from the project's own packages
     python -m benchmarks.peers               # 500 workspaces × 4 containers; writes docs/pictures/peers.svg and prints the table
+    python -m benchmarks.peers --kills 3     # instead: killed in mid-run, and what is lost or double then (`kills.py` here)
 
 The lane, plain Faust (`benchmarks/lane_usage.py`), a bare aiokafka loop, Quix Streams and Bytewax (`workers.py` here) get a topic each,
 filled alike, and run one after the other on the last core. `samples/s of a core` is samples by the process's CPU seconds, threads included.
@@ -35,6 +36,8 @@ from benchmarks.lane_usage import (
     of_the_fold,
     read,
 )
+from benchmarks.peers.kills import Damage, Victim, compare, suffer
+from benchmarks.peers.kills import table as damage_table
 from benchmarks.peers.workers import BARE, BYTEWAX, QUIX, bytewax_values, quix_values
 from schemas import topics
 
@@ -51,13 +54,18 @@ def install() -> None:
     subprocess.run(command, check=True)
 
 
+def environment(kind: str) -> dict[str, str]:
+    """What a worker's process needs to find its framework."""
+    return {"PYTHONPATH": str(INSTALLED)} if kind in (QUIX, BYTEWAX) else {}
+
+
 def measure(kind: str, bootstrap: str, ticks: int, folder: Path) -> dict[str, Any]:
     """Runs a peer on the last core and returns what it measured."""
     last_core = max(os.sched_getaffinity(0))
     command = [sys.executable, "-m", "benchmarks.peers.workers", kind, bootstrap, str(ticks), str(folder)]
     pin: Callable[[], None] = lambda: os.sched_setaffinity(0, {last_core})  # noqa: E731
-    environment = os.environ | ({"PYTHONPATH": str(INSTALLED)} if kind != BARE else {})
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1_800, preexec_fn=pin, env=environment, cwd=ROOT)
+    more = os.environ | environment(kind)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=1_800, preexec_fn=pin, env=more, cwd=ROOT)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
     if done.returncode != 0 or not lines:
         sys.exit(f"{kind} failed ({done.returncode}):\n{done.stderr[-3000:]}")
@@ -65,24 +73,56 @@ def measure(kind: str, bootstrap: str, ticks: int, folder: Path) -> dict[str, An
     return found
 
 
+def values(kind: str, bootstrap: str, folder: Path) -> dict[bytes, bytes]:
+    """What a worker left as its durable state, by workspace."""
+    if kind == QUIX:
+        return quix_values(bootstrap)
+    if kind == BYTEWAX:
+        return bytewax_values(folder)
+    return {message.key(): message.value() for message in read(bootstrap, changelog(kind))}
+
+
 def check_peer(kind: str, bootstrap: str, folder: Path, expected: Expected) -> None:
     """Exactly what is asked of the lane: each value as the reference has it, each output once at least."""
     if kind == BARE:
         check(bootstrap, kind, expected)
         return
-    durable = quix_values(bootstrap) if kind == QUIX else bytewax_values(folder)
+    durable = values(kind, bootstrap, folder)
     wrong = [key for key, value in expected.values() if key not in durable or of_the_fold(durable[key]) != value]
     assert not wrong, f"{len(wrong)} of {len(durable)} values differ"
     ids = {dict(message.headers())["wst-id"] for message in read(bootstrap, USAGE.full(f"{kind}."))}
-    assert len(ids) == expected.outputs, f"{len(ids)} outputs, {expected.outputs} expected"
+    assert ids == expected.ids, (
+        f"of {len(expected.ids)} outputs {len(expected.ids - ids)} are missing; {len(ids - expected.ids)} are others"
+    )
+
+
+def prepare(kind: str, bootstrap: str, create: Callable[[str], None], workspaces: int, ticks: int) -> Expected:
+    """Topics of a kind, filled with a fleet's ticks."""
+    written = (USAGE, topics.WORKSPACE_CHANGES, topics.DOCKER_EVENTS, topics.DEAD_LETTERS)
+    for topic in (*(each.full(f"{kind}.") for each in (STATS, *written)), changelog(kind)):
+        create(topic)
+    print(f"{kind}: {workspaces:,} workspaces × {CONTAINERS} containers × {ticks} ticks")
+    return fill(bootstrap, kind, workspaces, ticks)
+
+
+def kill(kind: str, bootstrap: str, create: Callable[[str], None], asked: argparse.Namespace) -> Damage:
+    """One worker killed in mid-run, several times."""
+    expected = prepare(kind, bootstrap, create, asked.workspaces, asked.ticks)
+    with tempfile.TemporaryDirectory(prefix="wst-peer-") as folder:
+        victim = Victim(kind, bootstrap, Path(folder), environment(kind), has_group=kind != BYTEWAX)
+        try:
+            away_s = suffer(victim, expected, asked.kills)
+        finally:
+            victim.close()
+        damage = compare(kind, bootstrap, values(kind, bootstrap, Path(folder)), expected)
+    damage.away_s = away_s
+    print(f"  {damage}")
+    return damage
 
 
 def bench_peer(kind: str, bootstrap: str, create: Callable[[str], None], workspaces: int, ticks: int) -> float:
     """One peer over a fleet's ticks; returns samples by CPU second."""
-    for topic in (STATS.full(f"{kind}."), USAGE.full(f"{kind}."), topics.DEAD_LETTERS.full(f"{kind}."), changelog(kind)):
-        create(topic)
-    print(f"{kind}: {workspaces:,} workspaces × {CONTAINERS} containers × {ticks} ticks")
-    expected = fill(bootstrap, kind, workspaces, ticks)
+    expected = prepare(kind, bootstrap, create, workspaces, ticks)
     with tempfile.TemporaryDirectory(prefix="wst-peer-") as folder:
         found = measure(kind, bootstrap, expected.ticks, Path(folder))
         check_peer(kind, bootstrap, Path(folder), expected)
@@ -126,6 +166,7 @@ def main() -> None:
     parser.add_argument("--install", action="store_true", help="install Quix Streams and Bytewax into build/peers, and end")
     parser.add_argument("--workspaces", type=int, default=500)
     parser.add_argument("--ticks", type=int, default=60)
+    parser.add_argument("--kills", type=int, default=0, help="kill each that many times in mid-run, and see what is lost or double")
     parser.add_argument("--only", nargs="*", choices=list(NAMES), default=list(NAMES))
     asked = parser.parse_args()
     if asked.install:
@@ -135,14 +176,19 @@ def main() -> None:
         sys.exit("Quix Streams and Bytewax are not installed: python -m benchmarks.peers --install")
     from tests.platform.kafka import KafkaBroker
 
-    found = {}
+    found: dict[str, float] = {}
+    damage: dict[str, Damage] = {}
     with KafkaBroker({"log.retention.hours": "-1", "auto.create.topics.enable": "false"}) as broker:
         create = lambda name: broker.create_topic(name, PARTITIONS, max_message_bytes="17000000")  # noqa: E731
         for kind in asked.only:
-            if kind in (LANE, PLAIN):
+            if asked.kills:
+                damage[kind] = kill(kind, broker.bootstrap, create, asked)
+            elif kind in (LANE, PLAIN):
                 found[kind] = bench(broker.bootstrap, create, kind, asked.workspaces, asked.ticks)
             else:
                 found[kind] = bench_peer(kind, broker.bootstrap, create, asked.workspaces, asked.ticks)
+    if damage:
+        print("\n".join(damage_table(damage, NAMES, asked.kills, asked.workspaces)))
     if LANE in found:
         print("\n".join(table(found)))
         PICTURE.write_text(plot(found))

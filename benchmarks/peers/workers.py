@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from benchmarks.lane_usage import EPOCH, PARTITIONS, STATS, USAGE, Meter, app_id, changelog
+from benchmarks.lane_usage import EPOCH, PARTITIONS, STATS, USAGE, Meter, app_id, changelog, read
 from schemas.codec import codec
 from schemas.publish import Record, partition_of
 from streams.agents import Writer
@@ -57,11 +57,11 @@ class Fold:
 
 
 async def run_bare(bootstrap: str, ticks: int) -> None:
-    """`getmany`, fold, send; once a second what changed goes to a changelog and the offsets are committed."""
+    """`getmany`, fold, send; once a second what changed goes to a changelog and the offsets are committed; the changelog is read first."""
     from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
     fold, meter = Fold(BARE), Meter()
-    states: dict[bytes, UsageState] = {}
+    states = {message.key(): from_bytes(message.value()) for message in read(bootstrap, changelog(BARE))}
     changed: set[bytes] = set()
     source, out, kept = STATS.full(f"{BARE}."), USAGE.full(f"{BARE}."), changelog(BARE)
     consumer = AIOKafkaConsumer(
@@ -132,8 +132,6 @@ def run_quix(bootstrap: str, ticks: int, folder: Path) -> None:
 
 def quix_values(bootstrap: str) -> dict[bytes, bytes]:
     """Values by workspace, from the changelog topic Quix Streams makes."""
-    from benchmarks.lane_usage import read
-
     topic = f"changelog__{app_id(QUIX)}--{STATS.full(f'{QUIX}.')}--default"
     found = {}
     for message in read(bootstrap, topic):
@@ -181,7 +179,8 @@ def run_bytewax(bootstrap: str, folder: Path) -> None:
     keyed = op.key_on("by-workspace", heard, lambda message: message.key.decode())
     folded = op.stateful_batch("fold", keyed, Logic)
     op.output("told", op.key_rm("records", folded), KafkaSink([bootstrap], USAGE.full(f"{BYTEWAX}."), {"linger.ms": "5"}))
-    init_db_dir(folder, 1)
+    if not any(folder.glob("*.sqlite3")):
+        init_db_dir(folder, 1)
     run_main(flow, epoch_interval=timedelta(seconds=_COMMIT_S), recovery_config=RecoveryConfig(folder))
     meter.end()
 
