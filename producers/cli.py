@@ -41,7 +41,10 @@ _LINGER_S: Final = 0.2
 
 @click.command(epilog="Example: WST_BROKERS=kafka:9092 wst producer")
 def producer() -> None:
-    """Watch this host's Docker Engines and publish what they say."""
+    """Watches Docker Engines and publishes what they say.
+
+    This host's engine, or those of WST_ENGINES.
+    """
     settings = load_settings()
     log.configure(settings.log_format)
     _run(app.run(settings, app.connect(settings)))
@@ -64,9 +67,10 @@ class Duration(click.ParamType):
 @click.argument("file", type=click.Path(dir_okay=False, writable=True, path_type=Path))
 @click.option("--duration", type=Duration(), help="End by itself after that long; else Ctrl-C ends it.")
 def record(file: Path, duration: float | None) -> None:
-    """Record what this host's Docker Engine says into FILE, to be played with `wst up --recording FILE`.
+    """Records what a Docker Engine says into FILE.
 
-    Nothing secret enters the file: of command lines only the program's name, of labels those that may be stored.
+    `wst up --recording FILE` plays it. Nothing secret enters the file: of command lines only the program's name, of labels those that
+    may be stored.
     """
     settings = load_settings()
     log.configure(settings.log_format)
@@ -91,7 +95,7 @@ def record(file: Path, duration: float | None) -> None:
 @click.option("--speed", type=click.FloatRange(*SPEEDS), default=1.0, show_default=True, help="Seconds of the recording in one.")
 @click.option("--loop/--once", default=None, help="Begin again at the end; by default only the bundled recording does.")
 def play(file: Path | None, speed: float, loop: bool | None) -> None:
-    """Play a recording as if it were this host's engine; without FILE the bundled one."""
+    """Plays a recording as if it were this host's engine; without FILE the bundled one."""
     settings = load_settings()
     log.configure(settings.log_format)
     bundled = resources.files("producers").joinpath("data", "demo.wstrec.gz")

@@ -1,6 +1,6 @@
 """Publishing: one protocol for all that writes, whatever the log behind it is.
 
-The journal of an embedded tree, Kafka, and memory implement it; `tests/contracts` holds the one suite for all.
+The journal of an embedded tree, Kafka, and memory implement it; `tests/producers/test_publisher_contract.py` is the one suite for all.
 """
 
 from __future__ import annotations

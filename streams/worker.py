@@ -30,10 +30,12 @@ log = logging.getLogger("wst.worker")
 @click.command(epilog="Example: WST_BROKERS=kafka:9092 wst worker state")
 @click.argument("app", type=click.Choice(["state", "usage", "all"]), default="all")
 def worker(app: str) -> None:
-    """Folds facts into states (state), samples into windows (usage), or both.
+    """Folds facts into states, and samples into windows.
 
-    Exits with 0 after SIGTERM, 3 when the broker is out of reach or topics are missing. A worker that cannot keep a
-    promise ends with 70 and loses nothing: whoever supervises it starts it again.
+    One of the two, or both, each in a process of its own.
+
+    Exits with 0 after SIGTERM, 3 when the broker is out of reach or topics are missing. A worker that cannot keep a promise ends with 70
+    and loses nothing: whoever supervises it starts it again.
     """
     from schemas.settings import load_settings
 

@@ -21,7 +21,10 @@ Json = dict[str, Any]
 @click.option("--limit", type=click.IntRange(1, 1000), default=100, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list.")
 def alerts(workspace: str | None, all_of_them: bool, since: datetime | None, limit: int, as_json: bool) -> None:
-    """Shows the alerts that last, the youngest first; of all workspaces and engines, or of one WORKSPACE."""
+    """Shows the alerts that last, the youngest first.
+
+    Of all workspaces and engines, or of one WORKSPACE.
+    """
     from streams.cli.asking import first_page
 
     asked: dict[str, str | int | Sequence[str]] = {"limit": limit, "all": "true" if all_of_them else "false"}

@@ -18,9 +18,10 @@ Json = dict[str, Any]
 @click.argument("workspace", type=WORKSPACE, required=False)
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list, or the one workspace.")
 def as_of(time: datetime, workspace: str | None, as_json: bool) -> None:
-    """Shows all workspaces, or one, as they were at TIME: 2h, 2h ago, yesterday 14:00, RFC 3339.
+    """Shows workspaces as they were at a TIME in the past.
 
-    It is what the facts that had happened by then add up to; what they used is `wst history`'s to say.
+    TIME is 2h, 2h ago, yesterday 14:00, or RFC 3339. A state is what the facts that had happened by then add up to; `wst history` says
+    what was used.
     """
     from schemas.settings import load_settings
     from streams.cli.client import Api

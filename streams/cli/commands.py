@@ -12,7 +12,10 @@ from streams.cli.names import WORKSPACE
 @click.argument("workspace", type=WORKSPACE)
 @why_and_json
 def archive(workspace: str, why: str, as_json: bool) -> None:
-    """Puts a workspace away that does not run; it comes back when one of its containers starts."""
+    """Puts away a workspace that does not run.
+
+    It comes back when one of its containers starts.
+    """
     tell(workspace, "archive", {"why": why}, "is archived", as_json=as_json)
 
 
@@ -37,7 +40,10 @@ def restore(workspace: str, why: str, as_json: bool) -> None:
 @click.option("--name", default="", help="What people call it; else its id.")
 @why_and_json
 def register(workspace: str, name: str, why: str, as_json: bool) -> None:
-    """Makes a workspace known, by its id, before it has any container."""
+    """Makes a workspace known before it has any container.
+
+    WORKSPACE is its id: 1 to 200 of a-z 0-9 . _ : @ -
+    """
     tell(workspace, "register", {"name": name, "why": why}, "is registered", as_json=as_json)
 
 
@@ -56,7 +62,10 @@ def rename(workspace: str, name: str, why: str, as_json: bool) -> None:
 @click.option("--yes", is_flag=True, help="With --erase: do not ask.")
 @why_and_json
 def forget(workspace: str, erase: bool, yes: bool, why: str, as_json: bool) -> None:
-    """Forgets a workspace whose containers are gone; its history stays in the archive, unless --erase is given."""
+    """Forgets a workspace whose containers are gone.
+
+    Its history stays in the archive, unless --erase is given.
+    """
     if erase and not yes:
         _ask_first(workspace)
     done = "is forgotten, its rows in the archive are being deleted" if erase else "is forgotten"

@@ -13,7 +13,9 @@ _VARIABLE = "_WST_COMPLETE"
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(ctx: click.Context, shell: str) -> None:
-    """Prints the script that makes a shell complete commands, options and workspaces.
+    """Prints the script that makes a shell complete what you type.
+
+    Commands, options and workspaces are completed.
 
     For good: put `eval "$(wst completion bash)"` into ~/.bashrc, the same with zsh into ~/.zshrc, or for fish
     `wst completion fish > ~/.config/fish/completions/wst.fish`.

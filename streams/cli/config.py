@@ -15,7 +15,10 @@ UNKNOWN: Final = "no setting of wst: it changes nothing"
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.option("--example", is_flag=True, help="A wst.toml with every setting at its default, commented out.")
 def config(as_json: bool, example: bool) -> None:
-    """Shows every setting, its value and where it came from; secrets stay hidden."""
+    """Shows every setting, its value and where it came from.
+
+    Secrets stay hidden.
+    """
     import json
 
     from rich.table import Table

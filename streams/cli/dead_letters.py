@@ -20,7 +20,10 @@ def _filters(command: Any) -> Any:
 @click.group("dead-letters", invoke_without_command=True, epilog="Example: wst dead-letters list --stage state --since 2h")
 @click.pass_context
 def dead_letters(context: click.Context) -> None:
-    """Shows records that were refused, with reason and position; gives them again after a fix."""
+    """Shows records that were refused, and gives them again.
+
+    Each with its reason and position; after a fix they can be given to their topic once more.
+    """
     if context.invoked_subcommand is None:
         context.invoke(list_letters)
 
@@ -50,7 +53,10 @@ def list_letters(stage: str, code: str, topic: str, since: str | None, limit: in
 @click.argument("letter")
 @_AS_JSON
 def show_letter(letter: str, as_json: bool) -> None:
-    """Shows one refused record: why, where, its bytes, and what can be read of them."""
+    """Shows one refused record whole.
+
+    Why it was refused, where it lay, its bytes, and what can be read of them.
+    """
     import orjson
 
     from schemas.api import path_part
@@ -84,7 +90,10 @@ def show_letter(letter: str, as_json: bool) -> None:
 def replay(
     letters: tuple[str, ...], everything: bool, stage: str, code: str, topic: str, since: str | None, limit: int, as_json: bool
 ) -> None:
-    """Gives refused records to their topic again, as they were; twice is harmless, facts are known by what they say."""
+    """Gives refused records to their topic again.
+
+    As they were. Twice is harmless: facts and samples are known by what they say.
+    """
     from schemas.errors import SettingError
     from streams.cli.asking import ask, show
 

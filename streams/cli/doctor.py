@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 @click.command(epilog="Example: wst doctor --json")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 def doctor(as_json: bool) -> None:
-    """Says what is wrong and what to do; exit 1 when it found a fault."""
+    """Says what is wrong and what to do.
+
+    The exit status is 1 when it found a fault.
+    """
     import json
     from dataclasses import asdict
 

@@ -10,7 +10,10 @@ import click
 @click.command(epilog="Example: wst engines --json")
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list.")
 def engines(as_json: bool) -> None:
-    """Shows the engines: their last listing, how long ago, what is wrong, API version and producer."""
+    """Shows the engines, and what is wrong with them.
+
+    Their last listing and how long ago it was, versions, and who watches them.
+    """
     from schemas.settings import load_settings
     from streams.cli.asking import show
     from streams.cli.client import Api

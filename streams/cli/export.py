@@ -28,7 +28,10 @@ Read = Callable[[str, str], bytes]
 @click.option("--until", type=Time(), metavar="TIME", help="History until then; without it until now.")
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="A stopped tree's data; else the API is asked.")
 def export(path: Path, since: datetime | None, until: datetime | None, data: Path | None) -> None:
-    """Writes the history of the archive to PATH: a directory of Parquet files, or one file where PATH ends in .tar."""
+    """Writes the history of the archive to PATH.
+
+    PATH becomes a directory of Parquet files, or one file where it ends in .tar.
+    """
     from streams.cli.carried import FORMAT, MANIFEST, entry, writer
 
     bounds = {name: at.astimezone(UTC).isoformat() for name, at in (("since", since), ("until", until)) if at is not None}

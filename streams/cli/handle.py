@@ -8,7 +8,10 @@ import click
 @click.command(epilog="Example: wst handle --check")
 @click.option("--check", is_flag=True, help="Only look whether all handlers can be made; none is told anything.")
 def handle(check: bool) -> None:
-    """Runs the handlers of [[handlers]] in wst.toml; `wst up` does it by itself."""
+    """Runs the handlers of [[handlers]] in wst.toml.
+
+    `wst up` does it by itself.
+    """
     import logging
 
     from schemas.errors import SettingError

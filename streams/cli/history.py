@@ -43,7 +43,10 @@ def history(
     as_json: bool,
     as_csv: bool,
 ) -> None:
-    """Shows what a workspace used, or one container of it, step by step; what nobody saw stays empty."""
+    """Shows what a workspace used, step by step.
+
+    The whole workspace, or one container of it. What nobody saw stays empty.
+    """
     from schemas.api import path_part
     from schemas.errors import SettingError
     from schemas.settings import load_settings

@@ -12,7 +12,10 @@ import click
 @click.option("--data", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Into a stopped tree's data.")
 @click.option("--without-states", is_flag=True, help="Only history: leave the latest states of workspaces as they are.")
 def import_(path: Path, data: Path | None, without_states: bool) -> None:
-    """Takes the export at PATH into the archive of WST_CLICKHOUSE_URL; what is there already stays, and twice changes nothing."""
+    """Takes the export at PATH into an archive.
+
+    Into that of WST_CLICKHOUSE_URL, or a stopped tree's. What is there already stays, and importing twice changes nothing.
+    """
     from schemas.settings import load_settings
     from streams import migrate
     from streams.cli.carried import Export

@@ -17,7 +17,10 @@ from streams.cli.names import WORKSPACE
 @click.option("--for", "duration", required=True, metavar="DURATION", help="How long, such as 30m or 2h.")
 @why_and_json
 def mute(workspace: str | None, engine: str | None, duration: str, why: str, as_json: bool) -> None:
-    """Does not tell the alerts of a workspace, or of an engine's workspaces, for a while."""
+    """Keeps the alerts of a workspace from being delivered.
+
+    For a while, also those of all workspaces of an engine. `wst alerts` shows them all the same.
+    """
     _tell(workspace, engine, "mute", {"for": duration, "why": why}, as_json=as_json)
 
 
@@ -26,7 +29,10 @@ def mute(workspace: str | None, engine: str | None, duration: str, why: str, as_
 @click.option("--engine", help="All workspaces that this engine has now, by id or name.")
 @why_and_json
 def unmute(workspace: str | None, engine: str | None, why: str, as_json: bool) -> None:
-    """Tells the alerts of a workspace, or of an engine's workspaces, again."""
+    """Has the alerts of a workspace delivered again.
+
+    Also those of all workspaces of an engine.
+    """
     _tell(workspace, engine, "unmute", {"why": why}, as_json=as_json)
 
 

@@ -17,7 +17,10 @@ _FORMATS: Final = ("table", "json", "csv", "parquet")
 )
 @click.option("--json", "as_json", is_flag=True, help="Short for --format json: a list of objects.")
 def query(sql: str, form: str, as_json: bool) -> None:
-    """Asks the archive in SQL: read only, within limits; `-` reads the question from standard input."""
+    """Asks the archive in SQL: read only, within limits.
+
+    With `-` the question is read from standard input.
+    """
     from schemas.errors import SettingError
     from schemas.settings import load_settings
     from streams.cli.client import Api

@@ -34,10 +34,10 @@ _DAY_NS: Final = 86_400 * 10**9
 @click.option("--windows", is_flag=True, help="Fold samples again, too, into hourly and daily windows.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
 def replay(place: str | None, since: datetime | None, into: str | None, compare: bool, windows: bool, as_json: bool) -> None:
-    """Folds the facts again with this version's rules; it writes nothing, unless --into says where.
+    """Folds the facts again with this version's rules.
 
-    With --compare the exit status is 1 where anything differs. The log is Kafka's where WST_BROKERS is set, else the
-    journal of a `wst up`, running or not.
+    It writes nothing, unless --into says where. With --compare the exit status is 1 where anything differs. The log is Kafka's where
+    WST_BROKERS is set, else the journal of a `wst up`, running or not.
     """
     from schemas.settings import load_settings
 

@@ -22,7 +22,10 @@ _EVERY_S: Final = 1.0
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list, or the one workspace.")
 @click.option("--watch", is_flag=True, help="Show it anew every second, until Ctrl-C.")
 def status(workspace: str | None, as_json: bool, watch: bool) -> None:
-    """Shows all workspaces, what is failing first; or one with its containers."""
+    """Shows all workspaces, what is failing first.
+
+    Or one WORKSPACE with its containers.
+    """
     from schemas.settings import load_settings
     from streams.cli.client import Api
 

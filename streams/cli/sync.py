@@ -13,7 +13,10 @@ from streams.cli.names import WORKSPACE
 @click.option("--engine", help="Only this engine, by id or name.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: the answer of the API.")
 def sync(workspace: str | None, engine: str | None, as_json: bool) -> None:
-    """Compares with what the engines list now: all of them, one, or those that have a workspace."""
+    """Compares with what the engines list now.
+
+    All of them, one, or those that have a WORKSPACE.
+    """
     answer = ask("POST", "/api/v1/sync", {"engine": engine, "workspace": workspace, "by": me()})
     lines = [
         f"{each['engine']}: {each['container_count']} containers in {each['workspace_count']} workspaces, {each['corrections']} repaired"

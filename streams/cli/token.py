@@ -11,7 +11,10 @@ import click
 @click.option("--data", type=click.Path(path_type=Path, file_okay=False), help="Data directory (default: WST_DATA_DIR).")
 @click.option("--json", "as_json", is_flag=True, help="For programs: token and link.")
 def token(data: Path | None, as_json: bool) -> None:
-    """Prints the API's token and the link that logs a browser in; made when there is none. On loopback none is needed."""
+    """Prints the API's token, and a link that logs a browser in.
+
+    One is made where there is none. On loopback none is needed.
+    """
     from urllib.parse import quote
 
     from schemas.settings import load_settings

@@ -31,7 +31,10 @@ _SPARE: Final = ("MEMORY P95", "CPU P95", "MEMORY MOST", "DISK", "NETWORK", "CPU
 @click.option("--limit", type=click.IntRange(1, 100), default=10, show_default=True, help="At most so many.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
 def top(workspace: str | None, since: datetime | None, until: datetime | None, by: str, limit: int, as_json: bool) -> None:
-    """Shows who used most in a range, with each peak and its culprit; of one WORKSPACE its containers."""
+    """Shows who used most, with each peak and its culprit.
+
+    In a range of time: all workspaces, or of one WORKSPACE its containers.
+    """
     from schemas.settings import load_settings
     from streams.cli.client import Api
 

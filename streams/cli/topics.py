@@ -7,13 +7,19 @@ import click
 
 @click.group(epilog="Example: wst topics plan")
 def topics() -> None:
-    """Compares the topics on Kafka with what they must be, or makes them so."""
+    """Compares the topics on Kafka with what they must be.
+
+    `plan` shows the steps that lead there, `apply` takes them.
+    """
 
 
 @topics.command(epilog="Example: wst topics plan --json")
 @click.option("--json", "as_json", is_flag=True, help="For programs: a list of what is to do.")
 def plan(as_json: bool) -> None:
-    """Shows what `apply` would do; exit 1 when there is something to do."""
+    """Shows what `apply` would do.
+
+    The exit status is 1 when there is something to do.
+    """
     import json
     import sys
 
@@ -28,7 +34,10 @@ def plan(as_json: bool) -> None:
 
 @topics.command(epilog="Example: WST_PARTITIONS=12 WST_REPLICATION_FACTOR=3 wst topics apply")
 def apply() -> None:
-    """Creates what is missing and sets what differs; refuses topics that are not ours."""
+    """Creates what is missing and sets what differs.
+
+    Topics that are not ours are refused.
+    """
     for line in _run(apply=True) or ["all topics are as they must be"]:
         click.echo(line)
 

@@ -32,7 +32,10 @@ _SPARE: Final = ("MEMORY A DAY", "CPU A DAY", "MEMORY WEEK", "CPU WEEK", "ACTIVE
 @click.option("--days", type=click.IntRange(1, 396), default=30, show_default=True, help="So many days back.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
 def trend(workspace: str | None, days: int, as_json: bool) -> None:
-    """Shows slope, week over week, time in state and busiest hours of all workspaces, or of one."""
+    """Shows how the use of workspaces develops.
+
+    Slope, week over week, time in state and busiest hours, of all workspaces or of one.
+    """
     from schemas.errors import Refused
     from schemas.settings import load_settings
     from streams.cli.client import Api

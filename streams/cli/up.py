@@ -57,7 +57,10 @@ def up(
     recording: Path | None,
     speed: float,
 ) -> None:
-    """Runs everything here: broker, producer, workers, archive and API, in one process tree."""
+    """Runs everything here, in one process tree.
+
+    Broker, producer, workers, archive and API; without a Docker Engine it plays a recording of one.
+    """
     from schemas.settings import load_settings
     from streams.supervisor.data_dir import DataDir
     from streams.supervisor.safety_copy import before_start, migration_names

@@ -18,7 +18,10 @@ Json = dict[str, Any]
 @click.option("--at", type=Time(), metavar="TIME", help="As it was then: 2h, 2h ago, yesterday 14:00, RFC 3339; without it: now.")
 @click.option("--json", "as_json", is_flag=True, help="For programs: one object.")
 def why(workspace: str, at: datetime | None, as_json: bool) -> None:
-    """Shows the facts that led to a workspace's state, where each lies in the log, and what to read next."""
+    """Shows the facts that led to a workspace's state.
+
+    Where each lies in the log, and what to read next.
+    """
     from schemas.api import path_part
     from schemas.settings import load_settings
     from streams.cli.client import Api

@@ -52,6 +52,13 @@ def test_every_command_explains_itself_with_an_example_that_can_be_parsed(path: 
     assert [fault_of(line) for line in lines] == [None] * len(lines)
 
 
+@pytest.mark.parametrize("path", [(), ("dead-letters",), ("topics",)], ids=" ".join)
+def test_a_list_of_commands_cuts_no_sentence_short(path: tuple[str, ...]) -> None:
+    listed = wst(*path, "--help", COLUMNS="80").stdout.partition("Commands:")[2]
+    assert listed
+    assert "..." not in listed
+
+
 def test_what_reads_prints_json_where_it_is_asked_to() -> None:
     """Those that go on for ever, move files or run a part have nothing to read."""
     others = {
