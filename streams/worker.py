@@ -37,11 +37,12 @@ def worker(app: str) -> None:
     Exits with 0 after SIGTERM, 3 when the broker is out of reach or topics are missing. A worker that cannot keep a promise ends with 70
     and loses nothing: whoever supervises it starts it again.
     """
+    from schemas.logs import log_to_stderr
     from schemas.settings import load_settings
 
     settings = load_settings()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    for chatty in ("faust", "mode", "streams.lane"):
+    log_to_stderr(settings.log_format, logging.INFO)
+    for chatty in ("faust", "mode"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     # aiokafka says at every retry, twenty a second, that a broker is away; the lease says it once, and ends the worker.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)

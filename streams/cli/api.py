@@ -13,12 +13,14 @@ def api() -> None:
     import os
     import sys
 
+    from schemas.logs import log_to_stderr
     from schemas.settings import load_settings
     from streams.api.run import run_api
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load_settings()
+    log_to_stderr(settings.log_format, logging.INFO)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    asyncio.run(run_api(load_settings()))
+    asyncio.run(run_api(settings))
     # All is closed. A thread that an archive does not answer would be waited for.
     sys.stderr.flush()
     logging.shutdown()

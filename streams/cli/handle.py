@@ -15,6 +15,7 @@ def handle(check: bool) -> None:
     import logging
 
     from schemas.errors import SettingError
+    from schemas.logs import log_to_stderr
     from schemas.settings import load_settings
     from streams.handlers.config import configs, make_handler
     from streams.handlers.run import run_until_signal
@@ -27,7 +28,7 @@ def handle(check: bool) -> None:
             make_handler(config)
             click.echo(f"{config.name}: {config.type} can be made")
         return
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    log_to_stderr(settings.log_format, logging.INFO)
     for name in ("aiokafka", "httpx", "httpcore", "apprise"):
         logging.getLogger(name).setLevel(logging.WARNING)
     run_until_signal(settings)

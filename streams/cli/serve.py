@@ -13,13 +13,14 @@ def serve() -> None:
     import os
     import sys
 
+    from schemas.logs import log_to_stderr
     from schemas.settings import load_settings
     from streams.api.run import run_api
     from streams.sinks.run import SinkPart
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     settings = load_settings()
+    log_to_stderr(settings.log_format, logging.INFO)
+    logging.getLogger("aiokafka").setLevel(logging.WARNING)
     asyncio.run(run_api(settings, SinkPart(settings)))
     # All is closed. To free the objects of an archive, one by one, takes the interpreter a second, and an end has five in all.
     sys.stderr.flush()

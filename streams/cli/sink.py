@@ -7,6 +7,7 @@ import logging
 
 import click
 
+from schemas.logs import log_to_stderr
 from schemas.settings import load_settings
 
 
@@ -15,6 +16,7 @@ def sink() -> None:
     """Carries what the topics say into the archive in ClickHouse."""
     from streams.sinks.run import run_until_signal
 
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    settings = load_settings()
+    log_to_stderr(settings.log_format, logging.INFO)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)
-    asyncio.run(run_until_signal(load_settings()))
+    asyncio.run(run_until_signal(settings))
