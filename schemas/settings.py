@@ -20,7 +20,7 @@ PREFIX: Final = "WST_"
 #: Settings that never show their value; each may stand in a file named by `WST_…_FILE`.
 SECRETS: Final = ("kafka_sasl_password", "clickhouse_url", "api_token", "api_read_token")
 
-#: Variables that begin like settings and are read elsewhere: tracebacks, the compiled core, images of docker-compose.yml.
+#: Variables that begin like settings and are read elsewhere: tracebacks, the compiled core, what docker-compose.yml itself asks for.
 NOT_SETTINGS: Final = frozenset(
     {
         "WST_DEBUG",
@@ -30,6 +30,10 @@ NOT_SETTINGS: Final = frozenset(
         "WST_KAFKA_IMAGE",
         "WST_CLICKHOUSE_IMAGE",
         "WST_PROXY_IMAGE",
+        "WST_PROMETHEUS_IMAGE",
+        "WST_GRAFANA_IMAGE",
+        "WST_GRAFANA_PORT",
+        "WST_GRAFANA_PLUGINS",
         "WST_PORT",
         "WST_DOCKER_SOCKET",
         "WST_FAULT_ROUNDS",
@@ -168,7 +172,7 @@ class Settings(BaseSettings):
     api_read_token: SecretStr | None = Field(None, description="token that may read")
     metrics_host: str = Field("127.0.0.1", description="address a part shows its figures on; elsewhere than loopback only with a token")
     metrics_port: int | None = Field(
-        None, ge=0, le=65_535, description="port on which producer, worker and sink show Prometheus their figures; unset: none"
+        None, ge=0, le=65_535, description="port on which producer, worker, sink and handlers show Prometheus their figures; unset: none"
     )
     metrics_workspaces: int = Field(500, ge=0, le=100_000, description="/metrics shows so many workspaces one by one, the others together")
     metrics_containers: int = Field(2_000, ge=0, le=400_000, description="/metrics shows so many containers of them")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from schemas.errors import SettingError
 from schemas.settings import Settings, load_settings, parse_duration, unknown_variables
+from tests.platform.process import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -87,6 +89,14 @@ def test_a_misspelt_setting_is_known_as_one(monkeypatch: pytest.MonkeyPatch) -> 
     for name in ("WST_COLECT_INTERVAL", "WST_SYNC_INTERVAL", "WST_API_TOKEN_FILE", "WST_DEBUG", "WST_ENGINES_FILE"):
         monkeypatch.setenv(name, "1")
     assert unknown_variables() == ["WST_COLECT_INTERVAL", "WST_ENGINES_FILE"]
+
+
+def test_what_the_compose_file_asks_a_shell_for_is_not_called_misspelt(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked_for = set(re.findall(r"\$\{(WST_[A-Z_]+)", (ROOT / "docker-compose.yml").read_text("utf-8")))
+    assert "WST_GRAFANA_PORT" in asked_for
+    for name in asked_for:
+        monkeypatch.setenv(name, "x")
+    assert unknown_variables() == []
 
 
 def test_metrics_updates_may_be_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
