@@ -9,6 +9,7 @@ from typing import Final
 from producers.engine import EngineError
 from producers.engine_json import InvalidMessage
 from producers.facts import details_fact
+from producers.news import wait_for
 from producers.quiet import Allowance
 from producers.record import inspected
 from producers.shared import Shared
@@ -41,7 +42,7 @@ class DetailCalls:
         """Makes the calls until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
-            await self._wait(min(self._due.values(), default=None))
+            await wait_for(self._news, min(self._due.values(), default=None))
             now = loop.time()
             ready = [container_id for container_id, at in self._due.items() if at <= now]
             for container_id in ready:
@@ -49,14 +50,6 @@ class DetailCalls:
                 self._last[container_id] = now
             await asyncio.gather(*(self._inspect(container_id) for container_id in ready))
             self._last = {container_id: at for container_id, at in self._last.items() if at > now - _APART_S}
-
-    async def _wait(self, until: float | None) -> None:
-        self._news.clear()
-        try:
-            async with asyncio.timeout_at(until):
-                await self._news.wait()
-        except TimeoutError:
-            return
 
     async def _inspect(self, container_id: str) -> None:
         shared = self._shared

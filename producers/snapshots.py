@@ -17,6 +17,7 @@ from producers.engine import EngineError
 from producers.engine_json import InvalidMessage, Json, is_credible, small, text, time_ns, whole
 from producers.events import EventLoop
 from producers.facts import At, no_listing_record, snapshot_records
+from producers.news import wait_for
 from producers.record import Details, Seen, Skip, inspected, listed
 from producers.shared import Shared
 
@@ -111,7 +112,7 @@ class SyncLoop:
         last = loop.time()
         while True:
             while not self._wanted and loop.time() < last + self.interval_s:
-                await self._wait(last + self.interval_s)
+                await wait_for(self._news, last + self.interval_s)
             wanted = self._wanted.popleft() if self._wanted else Wanted("interval")
             if wanted.expires_at_ns is not None and wanted.expires_at_ns < self._shared.now_ns():
                 self._shared.counts.add("expired_requests")
@@ -123,14 +124,6 @@ class SyncLoop:
     async def _whole(self, events: EventLoop) -> bool:
         least_s, most_s = _WHOLE_S
         return await events.whole(min(max(self.interval_s, least_s), most_s))
-
-    async def _wait(self, until: float) -> None:
-        self._news.clear()
-        try:
-            async with asyncio.timeout_at(until):
-                await self._news.wait()
-        except TimeoutError:
-            return
 
     async def _guarded(self, wanted: Wanted, events: EventLoop) -> None:
         """One sync; a failed one is told in its place and by the next listing's `failures`, and the loop goes on."""

@@ -11,6 +11,7 @@ from typing import Final
 from producers.engine import EngineError
 from producers.engine_json import InvalidMessage, Json
 from producers.facts import At, tick_records
+from producers.news import wait_for
 from producers.record import Skip, Who
 from producers.sample import counters
 from producers.shared import Shared
@@ -66,13 +67,7 @@ class StatsLoop:
 
     async def _sleep_until(self, due: float) -> float:
         """Waits for the tick; a new interval makes it come at once."""
-        self._news.clear()
-        try:
-            async with asyncio.timeout_at(due):
-                await self._news.wait()
-        except TimeoutError:
-            return due
-        return asyncio.get_running_loop().time()
+        return asyncio.get_running_loop().time() if await wait_for(self._news, due) else due
 
     async def _tick(self, due: float) -> None:
         shared = self._shared
