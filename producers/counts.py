@@ -15,7 +15,8 @@ class Counts:
     `calls.*` engine calls by kind · `failures.*` calls that failed after all retries, `retries` · `skipped.*` events and
     containers left out on purpose, by reason · `repeats` events heard twice · `events`, `samples`, `syncs` published ·
     `ticks_skipped` ticks left out as the one before was not done · `malformed` answers, of them
-    `dead_letters` published and `dead_letters_left_out` in a flood · `reconnects` of the event stream.
+    `dead_letters` published and `dead_letters_left_out` in a flood · `reconnects` of the event stream · `clock_jumps` backward ·
+    `details` facts of inspects after events · `expired_requests` for a sync, that nobody waits for any more.
     """
 
     def __init__(self, engine: str) -> None:
@@ -34,10 +35,6 @@ class Counts:
         """The engine answered, after so long."""
         self.seconds[call] = self.seconds.get(call, 0.0) + seconds
         self.timed[call] += 1
-
-    def engine_calls(self) -> int:
-        """Calls of all kinds made to the engine."""
-        return sum(number for name, number in self.total.items() if name.startswith("calls."))
 
     def say(self) -> None:
         """Logs what was counted since it was last said."""

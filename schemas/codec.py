@@ -226,16 +226,6 @@ def codec(subject: str) -> Codec:
     return Codec(subject, versions(subject))
 
 
-def field_doc(schema: Record, *path: str) -> str:
-    """The documentation of a field, by the names that lead to it through records, arrays and unions."""
-    doc = ""
-    node: Any = schema
-    for name in path:
-        field = next(f for record in _records(node) for f in record["fields"] if f["name"] == name)
-        doc, node = field["doc"], field["type"]
-    return doc
-
-
 def _records(node: Any) -> Iterable[Record]:
     if isinstance(node, list):
         for branch in node:

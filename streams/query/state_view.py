@@ -61,15 +61,6 @@ class StateView:
         one = arrived(topics.WORKSPACE_STATE.name, Position(0, 0, 0), key, value, headers, 0)
         return self.apply((key or b"").decode("utf-8", "replace"), one.record, one.folded)
 
-    def apply_value(self, value: bytes) -> bool:
-        """Takes an encoded state, as the archive keeps it.
-
-        Raises:
-            Undecodable: it is none.
-        """
-        record = _STATE.decode(value)
-        return self.apply(record["workspace_id"], record, position_of(record))
-
     def _index(self, workspace_id: str, before: StateRecord | None, after: StateRecord | None) -> None:
         for engine_id in _engines(before) - _engines(after):
             self._engines[engine_id].discard(workspace_id)

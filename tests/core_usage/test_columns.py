@@ -7,11 +7,12 @@ import re
 import pytest
 
 from schemas import counters as wire
-from schemas.codec import codec, field_doc
+from schemas.codec import codec
 from streams.core import counters, samples
 from streams.core.invalid import InvalidMessage
 from tests.core_usage.ticks import Log, tick
 from tests.core_usage.ticks import counters as packed_counters
+from tests.schemas.field_docs import field_doc
 
 
 def names_in(doc: str) -> list[str]:

@@ -73,7 +73,6 @@ def test_records_of_the_topic_are_taken_as_they_come_and_what_is_none_changes_no
     state = codec("state")
     assert view.apply_message(b"a", state.encode(records.state("a", position(5))), ())
     assert not view.apply_message(b"a", state.encode(records.state("a", position(4))), ())
-    assert view.apply_value(state.encode(records.state("b", position(5))))
     before = view.all(), view.changes
     with pytest.raises(InvalidMessage, match="key_mismatch"):
         view.apply_message(b"other", state.encode(records.state("a", position(9))), ())

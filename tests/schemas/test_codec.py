@@ -13,9 +13,10 @@ from fastavro.utils import generate_one
 from hypothesis import given
 from hypothesis import strategies as st
 
-from schemas.codec import Codec, Undecodable, codec, field_doc, subjects, versions
+from schemas.codec import Codec, Undecodable, codec, subjects, versions
 from schemas.counters import COLUMNS, pack, unpack
 from schemas.topics import ALL
+from tests.schemas.field_docs import field_doc
 
 
 def _fields(node: Any, path: str = "") -> list[tuple[str, dict[str, Any]]]:
