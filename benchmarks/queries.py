@@ -20,8 +20,9 @@ from collections.abc import Awaitable, Callable
 from clickhouse_connect.driver import Client
 
 from streams import migrate
+from streams.core.windows import DAY_NS, HOUR_NS
 from streams.query.clickhouse_archive import ClickHouseArchive
-from streams.query.history import DAY_NS, HOUR_NS, history, plan
+from streams.query.history import history, plan
 from streams.query.trends import top, trends
 from streams.sinks.clickhouse import Address, connect
 

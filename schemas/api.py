@@ -1,7 +1,8 @@
-"""How a program of ours asks the API of the settings: whether it is this machine's, as whom, and under which path."""
+"""How a program of ours asks the API of the settings: whether it is this machine's, with which token and path, in whose name."""
 
 from __future__ import annotations
 
+import getpass
 from urllib.parse import quote, urlsplit
 
 from schemas.loopback import is_loopback
@@ -29,3 +30,11 @@ def headers_for_api(settings: Settings) -> dict[str, str]:
 def path_part(name: str) -> str:
     """A name as one part of a path of the API; `.` and `..` are ids like others, and no way up."""
     return quote(name, safe="") if name.strip(".") else name.replace(".", "%2E")
+
+
+def user_here() -> str:
+    """Who asks, for the record: the user of this machine; empty where the system does not know."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return ""

@@ -6,10 +6,11 @@ import asyncio
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.helpers import create_ssl_context
 
 from schemas import registry
-from schemas.errors import SettingError
+from schemas.errors import SettingError, Unreachable
 from schemas.settings import Settings
 
 
@@ -38,6 +39,15 @@ def client_arguments(settings: Settings) -> dict[str, Any]:
             "sasl_plain_password": password.get_secret_value() if password else None,
         }
     return arguments
+
+
+def broker_away(settings: Settings, error: Exception) -> Unreachable:
+    """What people are told of a broker that cannot be asked."""
+    if isinstance(error, KafkaConnectionError):
+        why = ""  # that nobody answers says it all
+    else:
+        why = f" ({str(error) or type(error).__name__})" if isinstance(error, KafkaError) else f" ({type(error).__name__}: {error})"
+    return Unreachable(f"no Kafka broker answers at {settings.brokers}{why}", "start it, or set WST_BROKERS")
 
 
 async def leave(consumer: AIOKafkaConsumer) -> None:

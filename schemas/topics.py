@@ -8,6 +8,8 @@ from typing import Final
 DAY_MS: Final = 86_400_000
 #: Largest record a topic takes, bytes: a value is split or refused above it.
 MAX_RECORD_BYTES: Final = 1_048_576
+#: Header of a record on the embedded wire: its number in the journal, ASCII digits.
+POSITION_HEADER: Final = "wst-position"
 #: Kafka refuses records more than an hour ahead of its clock unless told otherwise: hours are ordinary for a wrong clock. But a
 #: record of years ahead would keep all that is written after it from its retention: a producer sends that with an earlier time.
 _AHEAD_MS: Final = 2 * DAY_MS

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 
 from schemas import topics
 from schemas.errors import Unreachable
-from schemas.kafka import client_arguments
+from schemas.kafka import broker_away, client_arguments
 from schemas.settings import Settings
 from streams.log_epoch import read_epoch
 from streams.topology import CHANGELOG_CONFIG, AppPlan
@@ -51,8 +51,7 @@ async def _reached(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
             await admin.start()
             yield admin
     except (KafkaError, OSError, TimeoutError) as error:
-        why = str(error) or type(error).__name__
-        raise Unreachable(f"no Kafka broker answers at {settings.brokers} ({why})", "start it, or set WST_BROKERS") from error
+        raise broker_away(settings, error) from error
     finally:
         await admin.close()
 

@@ -27,8 +27,6 @@ from streams.usage_telling import UsageTelling
 
 #: Bytes of ticks that are looked at together: some thousand samples, some tens of milliseconds of work where so many wait.
 _TOGETHER_BYTES: Final = 600_000
-
-
 #: Fewer ticks are folded faster one by one.
 _FEW: Final = 8
 #: Makes a NamedTuple without the Python function that belongs to it: for what is made for every message.

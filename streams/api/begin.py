@@ -14,15 +14,14 @@ from schemas import topics
 from schemas.errors import Unreachable
 from schemas.journal import Journal
 from schemas.settings import Settings
+from schemas.topics import POSITION_HEADER
 from streams.log_epoch import read_epoch
+from streams.sinks.source import READER
 
 #: A container without a sample in so long has none worth showing at a start; an event so old has reached the archive.
 _LATELY_MS: Final = 300_000
 #: Topics read from so long ago.
 _LATE: Final = (topics.WORKSPACE_USAGE.name, topics.WORKSPACE_CHANGES.name, topics.DOCKER_SNAPSHOTS.name)
-#: Reader whose cursor says what the embedded archive has; the broker's header with a record's number in the journal.
-_SINK: Final = "sink"
-_POSITION: Final = "wst-position"
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +153,9 @@ class BeginOnWire:
 
     def behind(self, record: ConsumerRecord[bytes, bytes]) -> int:
         """The number behind its own in the journal."""
-        return int(dict(record.headers)[_POSITION]) + 1
+        return int(dict(record.headers)[POSITION_HEADER]) + 1
 
 
 def _archived(journal: Journal) -> dict[tuple[str, int], int]:
     """Behind which number, per topic and partition, the archive has not everything yet."""
-    return {(cursor.topic, cursor.partition): cursor.next_seq for cursor in journal.cursors() if cursor.consumer == _SINK}
+    return {(cursor.topic, cursor.partition): cursor.next_seq for cursor in journal.cursors() if cursor.consumer == READER}

@@ -14,8 +14,7 @@ from aiokafka.errors import KafkaError
 from schemas import topics
 from schemas.alive import say_alive
 from schemas.codec import Undecodable, codec
-from schemas.errors import Unreachable
-from schemas.kafka import client_arguments, leave
+from schemas.kafka import broker_away, client_arguments, leave
 from schemas.settings import Settings
 from streams.api.answers import Answers
 from streams.api.begin import begin_of
@@ -111,7 +110,7 @@ class Live:
                 if not self._goals or time.monotonic() - quiet_since > self._begin.quiet_s:
                     self.loaded.set()
         except (KafkaError, OSError) as error:
-            raise Unreachable(f"no Kafka broker answers at {self.settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
+            raise broker_away(self.settings, error) from error
         finally:
             await leave(consumer)
 

@@ -12,8 +12,9 @@ from schemas.settings import parse_duration
 from streams.api.problems import Problem
 from streams.api.site import Site, answer
 from streams.api.times import parse_time_ns
+from streams.core.windows import HOUR_NS
 from streams.query.archive import MAX_PAGE
-from streams.query.history import HOUR_NS, history, plan
+from streams.query.history import history, plan
 from streams.query.present import time_text
 
 #: Grain of the windows → view and the column of their begin.

@@ -13,6 +13,7 @@ from schemas import topics
 from schemas.codec import Undecodable, codec
 from schemas.dead_letters import CUT
 from schemas.publish import Record
+from schemas.topics import POSITION_HEADER
 from streams.api.problems import Problem
 from streams.api.routes_events import NextPage
 from streams.api.site import Json, Site, answer
@@ -24,8 +25,6 @@ _MOST: Final = 1_000
 _ID: Final = re.compile(r"(\d{1,18})\.(\d{1,9})\.(\d{1,18})", re.ASCII)
 #: Header of a record given again: which dead letter it was. A second failure's letter shows it.
 REPLAYED: Final = "wst-replayed"
-#: What the embedded wire adds anew.
-_OF_THE_WIRE: Final = "wst-position"
 
 Filter = Annotated[str, Query(max_length=200)]
 
@@ -148,6 +147,8 @@ def _record(row: Json) -> Record:
     if CUT in row["headers_hex"]:
         cut = bytes.fromhex(row["headers_hex"][CUT]).decode("utf-8", "replace")
         raise Problem(409, "refused", f"dead letter {row['id']} was too large to be kept whole: cut were its {cut}")
-    headers = [(name, bytes.fromhex(content)) for name, content in row["headers_hex"].items() if name not in (_OF_THE_WIRE, REPLAYED)]
+    # The embedded wire numbers it anew.
+    own = (POSITION_HEADER, REPLAYED)
+    headers = [(name, bytes.fromhex(content)) for name, content in row["headers_hex"].items() if name not in own]
     key, value = bytes.fromhex(row["key_hex"]), bytes.fromhex(row["value_hex"])
     return Record(row["topic"], key or None, value, (*headers, (REPLAYED, row["id"].encode())), time.time_ns() // 1_000_000)

@@ -14,8 +14,8 @@ from streams.api.routes_history import Since, Until, span, the_past_of
 from streams.api.site import Site, answer
 from streams.api.times import parse_time_ns
 from streams.core.idle import IdlePolicy
+from streams.core.windows import DAY_NS
 from streams.query.archive import Cursor, EventFilter
-from streams.query.history import DAY_NS
 from streams.query.idle import dry_run
 from streams.query.past import begin_of, begins_of, facts_until, states_at
 from streams.query.present import state_json, time_text

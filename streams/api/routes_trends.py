@@ -10,7 +10,7 @@ from fastapi import FastAPI, Query, Response
 from streams.api.problems import Problem
 from streams.api.routes_history import Since, Until, span, the_past_of
 from streams.api.site import Site, answer
-from streams.query.history import HOUR_NS
+from streams.core.windows import HOUR_NS
 from streams.query.trends import MEASURES, MOST_DAYS, top, trends
 
 _MOST: Final = 100

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -15,14 +14,6 @@ def why_and_json(command: F) -> F:
     """The options `--why` and `--json`."""
     command = click.option("--json", "as_json", is_flag=True, help="For programs: the answer of the API.")(command)
     return click.option("--why", default="", metavar="TEXT", help="The reason, for the record.")(command)
-
-
-def me() -> str:
-    """Who asks: the user of this machine."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return ""
 
 
 def ask(method: str, path: str, body: Mapping[str, Any]) -> Any:
@@ -63,10 +54,10 @@ def show(answer: Any, said: str, *, as_json: bool) -> None:
 
 def tell(workspace: str, name: str, body: Mapping[str, Any], done: str, *, as_json: bool) -> None:
     """Gives a workspace a command and says what it is now."""
-    from schemas.api import path_part
+    from schemas.api import path_part, user_here
     from schemas.requests import new_id
 
-    answer = ask("POST", f"/api/v1/workspaces/{path_part(workspace)}/{name}", {"by": me(), "command_id": new_id(), **body})
+    answer = ask("POST", f"/api/v1/workspaces/{path_part(workspace)}/{name}", {"by": user_here(), "command_id": new_id(), **body})
     state = answer["workspace"]
     now = f": {state['status']}, {state['reason']}" if state and name != "rename" else ""
     show(answer, f"{answer['workspace_id']} {done}{now}", as_json=as_json)

@@ -9,9 +9,8 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
 
-from schemas.kafka import client_arguments
+from schemas.kafka import broker_away, client_arguments
 from schemas.settings import Settings
-from streams.cli.topic_admin import unreachable
 
 
 async def group_lag(settings: Settings, groups: Mapping[str, str]) -> dict[str, int]:
@@ -39,7 +38,7 @@ async def group_lag(settings: Settings, groups: Mapping[str, str]) -> dict[str, 
             for partition, end in ends.items():
                 found[f"{partition.topic} ({reader})"] += max(0, end - committed[partition])
     except (KafkaError, OSError) as error:
-        raise unreachable(settings, error) from error
+        raise broker_away(settings, error) from error
     finally:
         await consumer.stop()
         await admin.close()

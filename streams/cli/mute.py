@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from streams.cli.asking import ask, me, show, why_and_json
+from streams.cli.asking import ask, show, why_and_json
 from streams.cli.names import WORKSPACE
 
 
@@ -37,7 +37,7 @@ def unmute(workspace: str | None, engine: str | None, why: str, as_json: bool) -
 
 
 def _tell(workspace: str | None, engine: str | None, name: str, body: Mapping[str, Any], *, as_json: bool) -> None:
-    from schemas.api import path_part
+    from schemas.api import path_part, user_here
     from schemas.errors import Refused, SettingError
     from schemas.requests import new_id
 
@@ -45,7 +45,7 @@ def _tell(workspace: str | None, engine: str | None, name: str, body: Mapping[st
         raise SettingError("give a workspace or --engine, not both")
     if workspace is None and engine is None:
         raise SettingError("what is meant is missing", "give a workspace, or --engine NAME")
-    asked = {"by": me(), "command_id": new_id(), **body}
+    asked = {"by": user_here(), "command_id": new_id(), **body}
     done = "is muted" if name == "mute" else "is no longer muted"
     until = f" for {body['for']}" if name == "mute" else ""
     if workspace is not None:

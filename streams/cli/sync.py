@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from streams.cli.asking import ask, me, show
+from streams.cli.asking import ask, show
 from streams.cli.names import WORKSPACE
 
 
@@ -17,7 +17,9 @@ def sync(workspace: str | None, engine: str | None, as_json: bool) -> None:
 
     All of them, one, or those that have a WORKSPACE.
     """
-    answer = ask("POST", "/api/v1/sync", {"engine": engine, "workspace": workspace, "by": me()})
+    from schemas.api import user_here
+
+    answer = ask("POST", "/api/v1/sync", {"engine": engine, "workspace": workspace, "by": user_here()})
     lines = [
         f"{each['engine']}: {each['container_count']} containers in {each['workspace_count']} workspaces, {each['corrections']} repaired"
         for each in answer["syncs"]

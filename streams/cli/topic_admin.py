@@ -12,12 +12,12 @@ from typing import Any, Final, Self
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
 from schemas import topics
 from schemas.codec import Undecodable, codec, framed
-from schemas.errors import Refused, Unreachable, WstError
-from schemas.kafka import client_arguments
+from schemas.errors import Refused, WstError
+from schemas.kafka import broker_away, client_arguments
 from schemas.publish import make_record
 from schemas.settings import Settings
 from schemas.topics import Topic
@@ -81,7 +81,7 @@ class TopicAdmin:
             await self._admin.start()
         except (KafkaError, OSError) as error:
             await self._admin.close()
-            raise self._unreachable(error) from error
+            raise broker_away(self._settings, error) from error
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -102,7 +102,7 @@ class TopicAdmin:
             await self._insist_on_ours(ours)
             configs = await self._configs(ours)
         except (KafkaError, OSError) as error:
-            raise self._unreachable(error) from error
+            raise broker_away(self._settings, error) from error
         return [step for topic in self._topics if (step := self._step(topic, configs.get(topic.full(self._prefix)))) is not None]
 
     async def apply(self, steps: list[Step]) -> None:
@@ -206,9 +206,6 @@ class TopicAdmin:
         finally:
             await producer.stop()
 
-    def _unreachable(self, error: Exception) -> WstError:
-        return unreachable(self._settings, error)
-
 
 async def _first_values(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> list[bytes | None]:
     """Values of the first records of each partition."""
@@ -242,15 +239,6 @@ def _insist_on_values(topic: Topic, name: str, values: list[bytes | None]) -> No
         )
 
 
-def unreachable(settings: Settings, error: Exception) -> WstError:
-    """That nobody answers says it all; what else went wrong is told."""
-    if isinstance(error, KafkaConnectionError):
-        why = ""
-    else:
-        why = f" ({error})" if isinstance(error, KafkaError) else f" ({type(error).__name__}: {error})"
-    return Unreachable(f"no Kafka broker answers at {settings.brokers}{why}", "start it, or set WST_BROKERS")
-
-
 async def read_all(settings: Settings, name: str) -> list[bytes | None]:
     """Values of all records of a topic, for a small one.
 
@@ -268,7 +256,7 @@ async def read_all(settings: Settings, name: str) -> list[bytes | None]:
             fetched = await consumer.getmany(timeout_ms=_READ_MS)
             values += [record.value for records in fetched.values() for record in records]
     except (KafkaError, OSError) as error:
-        raise unreachable(settings, error) from error
+        raise broker_away(settings, error) from error
     finally:
         await consumer.stop()
     return values

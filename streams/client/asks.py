@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import getpass
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from schemas.api import user_here
 from schemas.errors import SettingError
 from schemas.requests import LONGEST_MUTE_S, is_workspace_id, new_id
 
@@ -31,10 +31,7 @@ class Asked:
 
 def me() -> str:
     """Who asks, where the program does not say: the user of this machine."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "python"
+    return user_here() or "python"
 
 
 def checked_seconds(name: str, seconds: float) -> float:

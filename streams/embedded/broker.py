@@ -13,14 +13,13 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from schemas.errors import WstError
+from schemas.topics import POSITION_HEADER
 
 if TYPE_CHECKING:
     from schemas.journal import Entry
 
 #: Every topic's in an embedded tree, whatever a cluster elsewhere has.
 PARTITIONS: Final = 4
-#: Name of the header with a record's number in the journal, ASCII digits.
-POSITION: Final = "wst-position"
 
 _RD_KAFKA_PRODUCER: Final = 0
 #: Members of a group are started together; two that join one after the other cost one more rebalance.
@@ -102,9 +101,9 @@ class Wire:
         self._producer.list_topics(timeout=_CONNECT_S)
 
     def send(self, entry: Entry) -> None:
-        """Queues an entry of the journal for its partition, with its number in the header `wst-position`."""
+        """Queues an entry of the journal for its partition, with its number in the header `POSITION_HEADER`."""
         record = entry.record
-        headers: Sequence[tuple[str, bytes]] = (*record.headers, (POSITION, b"%d" % entry.seq))
+        headers: Sequence[tuple[str, bytes]] = (*record.headers, (POSITION_HEADER, b"%d" % entry.seq))
         while True:
             try:
                 self._producer.produce(

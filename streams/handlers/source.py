@@ -15,7 +15,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from schemas import topics
 from schemas.errors import Unreachable
 from schemas.journal import Journal
-from schemas.kafka import client_arguments, leave
+from schemas.kafka import broker_away, client_arguments, leave
 from schemas.settings import Settings
 from streams.core.facts import Position
 from streams.log_epoch import read_epoch
@@ -75,7 +75,7 @@ class GroupEvents:
             self._consumer.subscribe([self._topic])
         except (KafkaError, OSError) as error:
             await leave(self._consumer)
-            raise Unreachable(f"no Kafka broker answers at {self._settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
+            raise broker_away(self._settings, error) from error
         except BaseException:
             await leave(self._consumer)
             raise

@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from schemas.errors import SettingError
+from streams.core.windows import DAY_NS, HOUR_NS
 from streams.query.archive import GRAINS, Archive
 from streams.query.present import time_text
 from streams.sketches import STATES
 
 Json = dict[str, Any]
 
-HOUR_NS: Final = 3_600 * 10**9
-DAY_NS: Final = 24 * HOUR_NS
 SAMPLES: Final = "samples"
 #: Steps chosen from where none is asked for: the first that needs no more points than a wide terminal has columns.
 _STEPS_S: Final = (10, 30, 60, 300, 900, 3_600, 6 * 3_600, 86_400)

@@ -19,10 +19,10 @@ from streams.core import workspace
 from streams.core.facts import Fact, Position
 from streams.core.invalid import InvalidMessage
 from streams.core.state import WorkspaceState
+from streams.core.windows import DAY_NS
 from streams.log_facts import read_fact
 from streams.query.archive import Archive, Record
 
-DAY_NS: Final = 86_400 * 10**9
 #: Lookups of one question; enough for two of them to share both the decoding and the looking.
 _AT_ONCE: Final = 500
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from schemas.errors import SettingError
+from streams.core.windows import DAY_NS, HOUR_NS
 from streams.query.archive import Archive, Record
-from streams.query.history import DAY_NS, HOUR_NS
 from streams.query.present import time_text
 from streams.sketches import STATES
 

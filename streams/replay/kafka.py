@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from schemas.errors import Unreachable
+from schemas.kafka import broker_away
 from schemas.settings import Settings
 from streams.log_epoch import read_epoch, read_to_end
 
@@ -22,7 +22,7 @@ def read_epoch_now(settings: Settings) -> int:
     try:
         return asyncio.run(read_epoch(settings))
     except (KafkaError, OSError) as error:
-        raise _away(settings, error) from error
+        raise broker_away(settings, error) from error
 
 
 def records_of(settings: Settings, topic: str) -> Iterator[Any]:
@@ -37,7 +37,7 @@ def records_of(settings: Settings, topic: str) -> Iterator[Any]:
             while batch := runner.run(_some(records)):
                 yield from batch
         except (KafkaError, OSError) as error:
-            raise _away(settings, error) from error
+            raise broker_away(settings, error) from error
         finally:
             runner.run(records.aclose())
 
@@ -50,7 +50,3 @@ async def _some(records: Any) -> list[Any]:
         if len(batch) >= 1_000:
             break
     return batch
-
-
-def _away(settings: Settings, error: Exception) -> Unreachable:
-    return Unreachable(f"no Kafka broker answers at {settings.brokers} ({error})", "is it running? see WST_BROKERS")

@@ -12,6 +12,7 @@ from clickhouse_connect.driver import Client
 from streams.core.facts import Position
 from streams.core.samples import COLUMNS
 from streams.core.windows import DAY_NS, NUMBERS
+from streams.query.archive import GRAINS
 from streams.replay.usage import Wanted
 from streams.replay.windows import Sample, Tick, Told, WindowKey, WindowRefold
 from streams.sinks.block import ERASED
@@ -21,7 +22,6 @@ _DAY: Final = "{column} >= fromUnixTimestamp64Nano({{begin:Int64}}, 'UTC') AND {
 _NS: Final = {"first_read_ns": "toUnixTimestamp64Nano(first_read_at)", "last_read_ns": "toUnixTimestamp64Nano(last_read_at)"}
 _READ: Final = {"read_ns": "toUnixTimestamp64Nano(read_at)"}
 _PLAIN: Final = ("cpu_millipercent_last", "memory_used_bytes_last", "container_count", "container_name", "service")
-_GRAINS: Final = {"hour": "usage_hourly_rows", "day": "usage_daily_rows"}
 _WHOSE: Final = ("workspace_id", "workspace_name", "engine_id", "engine")
 _LOG: Final = ("log_epoch", "log_partition", "log_offset")
 
@@ -53,7 +53,7 @@ class _Reader:
         """What is told of the windows that begin on a day."""
         columns = [f"{_NS.get(name, name)} AS {name}" for name in NUMBERS] + list(_PLAIN)
         names = (*NUMBERS, *_PLAIN, "sketches")
-        for grain, table in _GRAINS.items():
+        for grain, table in GRAINS.items():
             sql = (
                 f"SELECT workspace_id, engine_id, container_id, toUnixTimestamp64Milli(start), {', '.join(_LOG)}, {', '.join(columns)},"
                 f" mapApply((metric, state) -> (metric, lower(hex(state))), sketches) FROM {{db}}.{table} FINAL"

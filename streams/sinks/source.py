@@ -19,8 +19,9 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from schemas import topics
 from schemas.errors import Unreachable, WstError
 from schemas.journal import Journal
-from schemas.kafka import client_arguments, leave
+from schemas.kafka import broker_away, client_arguments, leave
 from schemas.settings import Settings
+from schemas.topics import POSITION_HEADER
 from streams.core.facts import Position
 from streams.log_epoch import read_epoch
 from streams.sinks.rows import TOPICS
@@ -29,8 +30,6 @@ _log: Final = logging.getLogger("wst.sink")
 
 #: Name of the consumer group (behind the prefix) and of the reader of the journal.
 READER: Final = "sink"
-#: The broker's own header in an embedded tree: number of the record in the journal.
-_POSITION_HEADER: Final = "wst-position"
 _SESSION_MS: Final = 10_000
 _RENEWALS_APART_S: Final = 30.0
 #: What the client may hold per partition beside what the consumer holds, bytes.
@@ -109,7 +108,7 @@ async def _start(consumer: AIOKafkaConsumer, settings: Settings) -> None:
         await consumer.start()
     except (KafkaError, OSError) as error:
         await leave(consumer)
-        raise Unreachable(f"no Kafka broker answers at {settings.brokers} ({error})", "is it running? see WST_BROKERS") from error
+        raise broker_away(settings, error) from error
 
 
 def _lag(consumer: AIOKafkaConsumer, next_offsets: Mapping[TopicPartition, int]) -> dict[TopicPartition, int]:
@@ -281,7 +280,7 @@ class WireSource:
         return batches
 
     def _raw(self, record: ConsumerRecord[bytes, bytes]) -> Raw:
-        number = dict(record.headers).get(_POSITION_HEADER)
+        number = dict(record.headers).get(POSITION_HEADER)
         if number is None or not number.isdigit():
             raise WstError(f"a record of {record.topic} on the wire never was in the journal", "does anything else write to this broker?")
         at = Position(self._journal.epoch, record.partition, int(number))

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from schemas.errors import SettingError
 from streams.api.app import make_app
+from streams.core.windows import DAY_NS, HOUR_NS
 from streams.query.clickhouse_archive import ClickHouseArchive
-from streams.query.history import DAY_NS, HOUR_NS, MOST_POINTS, plan, points
+from streams.query.history import MOST_POINTS, plan, points
 from streams.query.present import time_text
 from tests.face.api_parts import LOCAL, make_live, whole_state
 from tests.query.story import CONTAINERS, GAP, MIB, MINUTE_NS, MINUTES, PEAK, SECOND_NS
