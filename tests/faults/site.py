@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import random
 import sqlite3
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,12 +16,12 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 from producers.fleet import FleetPlan, history
 from schemas import topics
 from schemas.codec import codec
-from tests.e2e.parts import Part, wst
+from tests.e2e.parts import wst
 from tests.faults.checker import Topics, watermarks
+from tests.faults.keeper import HOSTS, Archive, Broker, FaultPart, Keeper
 from tests.faults.part import POINTS
-from tests.faults.traffic import Hours, write_fleet
-from tests.platform.clickhouse_http import ClickHouseHttpServer
-from tests.platform.kafka import KafkaBroker
+from tests.faults.traffic import Hours, Upset, write_fleet
+from tests.platform.line import Line, Trouble
 from tests.platform.process import PATIENCE_S, ServerProcess, free_port, wait_until
 
 #: Short, so that a round need not wait long for a dead member; the lease is half of it.
@@ -31,121 +29,28 @@ SESSION_S: Final = 3.0
 PARTITIONS: Final = 4
 SINK_TOPICS: Final = ("docker.events", "workspace.state", "workspace.changes", "workspace.usage", "dead.letters")
 GROUPS: Final = {"state": ("docker.events", "docker.snapshots"), "usage": ("docker.stats",), "sink": SINK_TOPICS}
-#: What a keeper does wait before it starts a part again, s.
-_AGAIN_S: Final = 0.3
-
-
-class FaultPart(Part):
-    """A part whose process may carry a fault with it."""
-
-    fault = ""
-
-    def _command(self) -> Sequence[str]:
-        command = list(super()._command())
-        command[command.index("schemas.wst")] = "tests.faults.part"
-        if self.fault:
-            command.insert(command.index(sys.executable), f"WST_FAULT={self.fault}")
-        return command
-
-
-class Broker(KafkaBroker):
-    """A broker that is waited for only once: a campaign goes on while it comes back."""
-
-    waited = False
-
-    def _is_ready(self) -> bool:
-        return self.waited or super()._is_ready()
-
-
-class Archive(ClickHouseHttpServer):
-    """The same of ClickHouse."""
-
-    waited = False
-
-    def _is_ready(self) -> bool:
-        return self.waited or super()._is_ready()
-
-
-@dataclass
-class Keeper:
-    """Keeps one part running, as a supervisor does.
-
-    Attributes:
-        ends: how often the part ended by itself, by exit status.
-        resume_at: when a paused one goes on.
-    """
-
-    name: str
-    part: ServerProcess
-    choose: Callable[[], str] = lambda: ""
-    wanted: bool = True
-    start_at: float = 0.0
-    resume_at: float | None = None
-    ends: Counter[str] = field(default_factory=Counter)
-
-    def look(self, now: float) -> None:
-        """Starts what is down and due, lets go on what was paused long enough."""
-        if not self.wanted:
-            return
-        if not self.part.is_running:
-            self._note_end(now)
-            if now >= self.start_at:
-                if isinstance(self.part, FaultPart):
-                    self.part.fault = self.choose()
-                self.part.start()
-        elif self.resume_at is not None and now >= self.resume_at:
-            self.resume_at = None
-            self.part.resume()
-
-    def _note_end(self, now: float) -> None:
-        process = self.part._process
-        if process is not None:
-            self.ends[str(process.returncode)] += 1
-            self.part._process = None
-            self.resume_at = None
-            self.start_at = max(self.start_at, now + _AGAIN_S)
-
-    def kill(self, now: float, down_s: float) -> bool:
-        """SIGKILL, and a while without it; False: it is down already."""
-        if not self.part.is_running:
-            return False
-        self.part.kill()
-        self.resume_at = None
-        self.start_at = now + down_s
-        return True
-
-    def pause(self, now: float, for_s: float) -> bool:
-        """SIGSTOP, and SIGCONT later."""
-        if not self.part.is_running or self.resume_at is not None:
-            return False
-        self.part.pause()
-        self.resume_at = now + for_s
-        return True
-
-    def is_stopped(self) -> bool:
-        """Stands still, whoever stopped it."""
-        with suppress(OSError):
-            return Path(f"/proc/{self.part.pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "T"
-        return False
 
 
 class Site:
     """A cluster with its traffic.
 
     Args:
-        broker, archive: shared by the rounds of a campaign.
+        brokers, archive: shared by the rounds of a campaign.
     """
 
-    def __init__(self, broker: Broker, archive: Archive, name: str, folder: Path, plan: FleetPlan) -> None:
-        self.broker, self.archive, self.name, self.folder, self.plan = broker, archive, name, folder, plan
+    def __init__(self, brokers: Sequence[Broker], archive: Archive, name: str, folder: Path, plan: FleetPlan) -> None:
+        self.brokers, self.archive, self.name, self.folder, self.plan = brokers, archive, name, folder, plan
+        self._servers: tuple[Broker | Archive, ...] = (*brokers, archive)
+        self.bootstrap = ",".join(broker.bootstrap for broker in brokers)
         self.prefix = f"{name}."
         self.notes = folder / "notes"
         self.fleet = folder / "fleet.json"
         self.began_ns = 0
         self._draw = random.Random(plan.seed)
         self.keepers: dict[str, Keeper] = {}
+        self._broken: dict[str, float] = {}
         self.settings = {
-            "WST_BROKERS": broker.bootstrap,
+            "WST_BROKERS": self.bootstrap,
             "WST_TOPIC_PREFIX": self.prefix,
             "WST_PARTITIONS": str(PARTITIONS),
             "WST_CLICKHOUSE_URL": archive.url,
@@ -162,7 +67,7 @@ class Site:
     def begin(self) -> None:
         """Makes topics and tables, starts every part, and lets the fleet's history begin when all run."""
         self.notes.touch()
-        for server in (self.broker, self.archive):
+        for server in self._servers:
             server.waited = False
             wait_until(server._is_ready, f"{server.name} to answer")
             server.waited = True
@@ -170,7 +75,7 @@ class Site:
         write_fleet(self.fleet, self.plan, None)
         for name, arguments in self._parts().items():
             self.add(name, arguments)
-        self.hours = Hours(self.broker.bootstrap, self.prefix, PARTITIONS, self.plan.seed)
+        self.hours = Hours(self.bootstrap, self.prefix, PARTITIONS, self.plan.seed)
         self.began_ns = self._first_listing()
         write_fleet(self.fleet, self.plan, self.began_ns)
 
@@ -195,7 +100,9 @@ class Site:
     def add(self, name: str, arguments: tuple[str, ...], fault: bool = False) -> Keeper:
         """Starts one more part."""
         port = str(free_port())
-        own = {"WST_DATA_DIR": str(self.folder / name.replace(" ", "-")), "WST_API_PORT": port, "WST_API": f"http://127.0.0.1:{port}"}
+        host = next(host for host, parts in HOSTS.items() if arguments[0] in parts)
+        own = {"WST_BROKERS": ",".join(f"127.0.0.1:{line.port}" for line in self._lines(host))}
+        own |= {"WST_DATA_DIR": str(self.folder / name.replace(" ", "-")), "WST_API_PORT": port, "WST_API": f"http://127.0.0.1:{port}"}
         part = self.make_part(arguments, self.settings | own)
         kind = " ".join(arguments)
         keeper = Keeper(name, part, lambda: self._fault_of(kind))
@@ -227,12 +134,32 @@ class Site:
         return time.time_ns() + 1_000_000_000
 
     def look(self) -> None:
-        """All keepers look at their parts; what stopped itself is let go on after a while."""
+        """All keepers look at their parts; what stopped itself is let go on after a while, and broken lines are mended in time."""
         now = time.monotonic()
+        for host in [host for host, until in self._broken.items() if now >= until]:
+            for line in self._lines(host):
+                line.fail(None)
+            del self._broken[host]
         for keeper in self.keepers.values():
             if keeper.resume_at is None and keeper.part.is_running and keeper.is_stopped():
                 keeper.resume_at = now + self._draw.choice((0.5, SESSION_S * 0.7, SESSION_S * 1.7))
             keeper.look(now)
+
+    def _lines(self, host: str) -> list[Line]:
+        return [broker.lines[host] for broker in self.brokers]
+
+    def break_line(self, host: str, trouble: Trouble, for_s: float) -> bool:
+        """Something happens to a host's line to the broker; False: it has its trouble already."""
+        if host in self._broken:
+            return False
+        for line in self._lines(host):
+            line.fail(trouble)
+        self._broken[host] = time.monotonic() + for_s
+        return True
+
+    def upset_engine(self, upset: Upset, for_s: float) -> None:
+        """Something happens to the fleet's engine."""
+        write_fleet(self.fleet, self.plan, self.began_ns, upset, time.time_ns() + round(for_s * 1e9))
 
     def settle(self, timeout_s: float = 2 * PATIENCE_S) -> None:
         """Heals everything, ends the traffic, and waits until all of it is folded and archived; then all parts but the API end.
@@ -241,6 +168,8 @@ class Site:
             TimeoutError: it does not come to rest.
         """
         self.settled = True
+        self._broken = dict.fromkeys(self._broken, 0.0)
+        write_fleet(self.fleet, self.plan, self.began_ns)
         for keeper in self.keepers.values():
             keeper.start_at = 0.0
             if keeper.part.is_running:
@@ -253,7 +182,7 @@ class Site:
                 keeper.part.kill()
                 keeper.part.fault = ""
         self._until(lambda: all(k.part.is_running for k in self.keepers.values() if k.wanted), "all parts to run", PATIENCE_S)
-        for server in (self.broker, self.archive):
+        for server in self._servers:
             server.waited = False
             self._until(server._is_ready, f"{server.name} to answer", PATIENCE_S)
         self.archive.fail()
@@ -261,7 +190,7 @@ class Site:
         # A producer that has just come back has yet to ask for what it missed; what is still missing later the checker names.
         with suppress(TimeoutError):
             self._until(self._all_is_told, "the whole history to be in the log", timeout_s)
-        self._until(self._outbox_is_empty, "the outbox to be empty", timeout_s)
+        self._until(self.outbox_is_empty, "the outbox to be empty", timeout_s)
         self._end("producer")
         self._until(lambda: self.lag("state") == 0 and self.lag("usage") == 0, "everything to be folded", timeout_s)
         for name in [name for name in self.keepers if name.startswith("worker")]:
@@ -269,6 +198,11 @@ class Site:
         self._until(lambda: self.lag("sink") == 0, "everything to be archived", timeout_s)
         for name in [name for name in self.keepers if name.startswith("sink")]:
             self._end(name)
+
+    def run_for(self, seconds: float) -> None:
+        """Keeps all running for a while."""
+        over = time.monotonic() + seconds
+        self._until(lambda: time.monotonic() > over, f"{seconds:g} s to pass", seconds + PATIENCE_S)
 
     def _until(self, condition: Callable[[], bool], what: str, timeout_s: float) -> None:
         def holds() -> bool:
@@ -280,10 +214,11 @@ class Site:
 
     def _all_is_told(self) -> bool:
         decode = codec("fact").decode
-        facts = (decode(record.value) for record in Topics(self.broker.bootstrap, self.prefix).read(topics.DOCKER_EVENTS.name))
+        facts = (decode(record.value) for record in Topics(self.bootstrap, self.prefix).read(topics.DOCKER_EVENTS.name))
         return len({fact["id"] for fact in facts if fact["kind"] == "engine_event"}) >= len(self.heard())
 
-    def _outbox_is_empty(self) -> bool:
+    def outbox_is_empty(self) -> bool:
+        """The producer has nothing that the broker has not taken."""
         path = self.folder / "producer" / "outbox.sqlite"
         database = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=5)
         try:
@@ -317,9 +252,7 @@ class Site:
             consumer.close()
 
     def _consumer(self, group: str) -> Consumer:
-        return Consumer(
-            {"bootstrap.servers": self.broker.bootstrap, "group.id": self.prefix + group, "log_level": 0, "enable.auto.commit": False}
-        )
+        return Consumer({"bootstrap.servers": self.bootstrap, "group.id": self.prefix + group, "log_level": 0, "enable.auto.commit": False})
 
     def heard(self) -> list[dict[str, Any]]:
         """The fleet's whole history."""
@@ -330,9 +263,12 @@ class Site:
         return Counter(self.notes.read_text().splitlines())
 
     def close(self) -> None:
-        """Ends what runs."""
+        """Ends what runs, and mends what is shared."""
+        for host in HOSTS:
+            for line in self._lines(host):
+                line.fail(None)
         for keeper in self.keepers.values():
-            if keeper.part not in (self.broker, self.archive):
+            if keeper.part not in self._servers:
                 keeper.part.kill()
                 keeper.part.close()
 

@@ -14,7 +14,8 @@ from schemas import topics
 from schemas.codec import codec
 from schemas.publish import make_record, partition_of
 from tests.faults import campaign, checker
-from tests.faults.site import PARTITIONS, Archive, Broker
+from tests.faults.keeper import Archive, Broker
+from tests.faults.site import PARTITIONS
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse_http]
 
@@ -24,7 +25,9 @@ def test_a_round_of_kills_pauses_and_failures_is_clean_and_the_checker_would_hav
 ) -> None:
     found: list[str] = []
     with Broker() as broker, Archive() as archive:
-        done = campaign.run_round(1, 12.0, broker, archive, tmp_path, lambda where: found.extend(checker.check(forged(where)).differences))
+        done = campaign.run_round(
+            1, 12.0, [broker], archive, tmp_path, lambda where: found.extend(checker.check(forged(where)).differences)
+        )
     assert done.violations == []
     assert done.kills.total() >= 3
     assert done.compared["changes of state"] > 300

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from confluent_kafka import Producer
 
+from producers.engine import EngineError, Events
+from producers.engine_json import Json
 from producers.fleet import FleetPlan, MadeUpEngine
 from schemas import topics
 from schemas.counters import COLUMNS, pack
@@ -24,17 +26,85 @@ STEP_NS: Final = 90 * _SECOND
 ENGINE: Final = "hours-engine"
 
 
-def write_fleet(path: Path, plan: FleetPlan, began_ns: int | None) -> None:
-    """Says what a fleet is, and when it began; None: not yet."""
+#: `gone`: calls fail and listeners are dropped. `drop`: only that. `hang`: calls take long, then fail. `slow`: they take a while.
+Upset = Literal["gone", "drop", "hang", "slow"]
+UPSETS: Final[tuple[Upset, ...]] = ("gone", "drop", "hang", "slow")
+_SLOW_S: Final = 0.4
+_LOOK_S: Final = 0.05
+
+
+def write_fleet(path: Path, plan: FleetPlan, began_ns: int | None, upset: Upset | None = None, until_ns: int = 0) -> None:
+    """Says what a fleet is, when it began (None: not yet), and what is the matter with its engine until when."""
     written = path.with_suffix(".new")
-    written.write_text(json.dumps({"plan": asdict(plan), "began_ns": began_ns}))
+    written.write_text(json.dumps({"plan": asdict(plan), "began_ns": began_ns, "upset": upset, "until_ns": until_ns}))
     written.replace(path)
 
 
-def made_up(path: Path) -> MadeUpEngine:
-    """The engine that such a file describes; it looks there again until its history has begun."""
+def made_up(path: Path) -> UpsetEngine:
+    """The engine that such a file describes; it looks there again and again."""
     plan = FleetPlan(**json.loads(path.read_text())["plan"])
-    return MadeUpEngine(plan, lambda: json.loads(path.read_text())["began_ns"])
+    return UpsetEngine(plan, path)
+
+
+class UpsetEngine(MadeUpEngine):
+    """A made-up fleet whose engine has the trouble that stands in a file."""
+
+    def __init__(self, plan: FleetPlan, path: Path) -> None:
+        super().__init__(plan, lambda: self._said()["began_ns"])
+        self._path = path
+
+    def _said(self) -> dict[str, Any]:
+        said: dict[str, Any] = json.loads(self._path.read_text())
+        return said
+
+    def upset(self) -> Upset | None:
+        """What is the matter now."""
+        said = self._said()
+        upset: Upset | None = said["upset"] if time.time_ns() < said["until_ns"] else None
+        return upset
+
+    def _answer(self) -> None:
+        upset = self.upset()
+        if upset == "slow":
+            time.sleep(_SLOW_S)
+        while upset == "hang" and self.upset() == "hang":
+            time.sleep(_LOOK_S)
+        if upset in ("gone", "hang"):
+            raise EngineError(f"the engine is upset: {upset}")
+
+    def info(self) -> Json:
+        self._answer()
+        return super().info()
+
+    def list(self) -> list[object]:
+        self._answer()
+        return super().list()
+
+    def inspect(self, container_id: str) -> Json | None:
+        self._answer()
+        return super().inspect(container_id)
+
+    def stats(self, container_ids: Sequence[str], deadline: float) -> Iterator[tuple[str, Json | EngineError | None]]:
+        for container_id, reading in super().stats(container_ids, deadline):
+            yield container_id, EngineError("the engine is upset") if self.upset() in ("gone", "hang") else reading
+
+    def events(self, since_ns: int | None) -> Events:
+        self._answer()
+        return _Dropped(super().events(since_ns), self)
+
+
+class _Dropped:
+    """An open stream of events that breaks when its engine drops its listeners: the next event does not come any more."""
+
+    def __init__(self, told: Events, engine: UpsetEngine) -> None:
+        self._told, self._engine = told, engine
+        self.close = told.close
+
+    def __iter__(self) -> Iterator[object]:
+        for event in self._told:
+            if self._engine.upset() in ("gone", "drop"):
+                raise EngineError("the engine dropped its listeners")
+            yield event
 
 
 class Ticks:

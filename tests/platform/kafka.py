@@ -15,6 +15,7 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
+from tests.platform.line import Line
 from tests.platform.process import CACHE, PATIENCE_S, ROOT, ServerFailed, ServerProcess, free_port
 
 BROKER = "kafka.Kafka"
@@ -25,10 +26,11 @@ JARS = CACHE / "kafka" / "jars"
 CLASSES = CACHE / "kafka" / "classes.jsa"
 
 PROPERTIES = """\
-process.roles=broker,controller
-node.id=1
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+process.roles={roles}
+node.id={node}
+listeners={listeners}
+advertised.listeners={advertised}
+listener.security.protocol.map={protocols}
 controller.listener.names=CONTROLLER
 controller.quorum.bootstrap.servers=127.0.0.1:{controller_port}
 log.dirs={log_dir}
@@ -92,17 +94,42 @@ class KafkaBroker(ServerProcess):
 
     _shared_classes: tuple[str, ...] = (f"-XX:SharedArchiveFile={CLASSES}",)
 
-    def __init__(self, settings: Mapping[str, str] | None = None) -> None:
-        """Format a log directory; `settings` are broker properties that override the defaults."""
+    def __init__(
+        self, settings: Mapping[str, str] | None = None, lines: Mapping[str, Line] | None = None, joins: KafkaBroker | None = None
+    ) -> None:
+        """Format a log directory.
+
+        Args:
+            settings: broker properties that override the defaults.
+            lines: ways to it by name; a client that comes by one is told no other.
+            joins: whose cluster this one is the second node of; that one alone is its controller.
+        """
         super().__init__("kafka")
         self.port = free_port()
         self.bootstrap = f"127.0.0.1:{self.port}"
+        self.controller_port: int = joins.controller_port if joins else free_port()
+        self.cluster_id: str = joins.cluster_id if joins else urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
+        self._joins = joins is not None
         resolve_jars()
-        properties = PROPERTIES.format(port=self.port, controller_port=free_port(), log_dir=self.folder / "log")
         overrides = "".join(f"{key}={value}\n" for key, value in (settings or {}).items())
         self._properties = self.folder / "server.properties"
-        self._properties.write_text(properties + overrides)
+        self._properties.write_text(self._said(lines or {}) + overrides)
         self._format()
+
+    def _said(self, lines: Mapping[str, Line]) -> str:
+        """The properties of this node, with a listener for each line, of which clients learn the line's own port."""
+        listens = {"PLAINTEXT": self.port, **{name: line.to_port for name, line in lines.items()}}
+        tells = listens | {name: line.port for name, line in lines.items()}
+        own = {} if self._joins else {"CONTROLLER": self.controller_port}
+        return PROPERTIES.format(
+            roles="broker" if self._joins else "broker,controller",
+            node=2 if self._joins else 1,
+            listeners=",".join(f"{name}://127.0.0.1:{port}" for name, port in (listens | own).items()),
+            advertised=",".join(f"{name}://127.0.0.1:{port}" for name, port in tells.items()),
+            protocols=",".join(f"{name}:PLAINTEXT" for name in (*listens, "CONTROLLER")),
+            controller_port=self.controller_port,
+            log_dir=self.folder / "log",
+        )
 
     def _java(self, main_class: str, *arguments: str) -> list[str]:
         # A small heap, only the quick compiler and classes that were read before: the broker starts in a third of the time.
@@ -112,11 +139,10 @@ class KafkaBroker(ServerProcess):
         return ["java", *jvm, logging, "-cp", ":".join(sorted(map(str, JARS.glob("*.jar")))), main_class, *arguments]
 
     def _format(self) -> None:
-        cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).rstrip(b"=").decode()
-        tool = self._java("kafka.tools.StorageTool", "format", "--standalone")
+        tool = self._java("kafka.tools.StorageTool", "format", "--no-initial-controllers" if self._joins else "--standalone")
         done = subprocess.run(
             # `=` binds the value: an id may begin with a dash, which would read as an option.
-            [*tool, f"--cluster-id={cluster_id}", f"--config={self._properties}"],
+            [*tool, f"--cluster-id={self.cluster_id}", f"--config={self._properties}"],
             capture_output=True,
             text=True,
             check=False,
