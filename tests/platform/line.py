@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 import threading
 from collections.abc import Coroutine
 from contextlib import suppress
@@ -88,16 +90,21 @@ class Line:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._writers.add(writer)
+        self._note(writer)
         with suppress(OSError):
             if self.trouble != "cut":
                 there, back = await asyncio.open_connection("127.0.0.1", self.to_port)
-                self._writers.add(back)
+                self._note(back)
                 await _first_of(self._pass(reader, back), self._pass(there, writer, answers=True))
                 back.transport.abort()
                 self._writers.discard(back)
         writer.transport.abort()
         self._writers.discard(writer)
+
+    def _note(self, writer: asyncio.StreamWriter) -> None:
+        """Its end is to be a reset."""
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self._writers.add(writer)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool = False) -> None:
         with suppress(OSError):
