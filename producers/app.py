@@ -166,6 +166,8 @@ async def _end(watches: Sequence[EngineWatch], outlet: Outlet) -> None:
                 await watch.say_goodbye()
     except TimeoutError:
         _log.info("no goodbye: the journal is busy")
+    except WstError as error:
+        _log.warning("no goodbye: %s", error)
     for watch in watches:
         watch.close()
     await outlet.close()

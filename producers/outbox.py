@@ -21,6 +21,7 @@ from producers.publisher import Waiting
 from producers.sender import Sender
 from schemas.journal import Entry, Journal
 from schemas.publish import Record
+from schemas.topics import DOCKER_SNAPSHOTS
 
 T = TypeVar("T")
 
@@ -110,6 +111,7 @@ class Facts:
 
     def __init__(self, journal: Path, prefix: str) -> None:
         self._prefix = prefix
+        self._listings = DOCKER_SNAPSHOTS.full(prefix)
         self._journal = Journal(journal, 1)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="outbox")
         # What an earlier run left waits already.
@@ -132,9 +134,14 @@ class Facts:
         self._news.set()
 
     async def first(self, limit: int) -> Sequence[Record]:
-        """The first that the broker has not acknowledged."""
+        """The first that the broker has not acknowledged, up to a listing: that goes out once all before it are there.
+
+        Partitions have no common order, least of all when their leaders are several brokers of which one is away: a listing
+        that overtook events would be folded before them, and they would be older than what is known.
+        """
         self._news.clear()
-        self._given = await self._in_thread(lambda: self._journal.read(self._next_seq - 1, limit))
+        entries = await self._in_thread(lambda: self._journal.read(self._next_seq - 1, limit))
+        self._given = entries[: _before_a_listing([entry.record.topic == self._listings for entry in entries])]
         return [too_large(self._prefix, e.record) if e.seq in self._refused else e.record for e in self._given]
 
     async def delivered(self, count: int) -> None:
@@ -167,6 +174,12 @@ class Facts:
         """Closes the journal after what is under way."""
         await self._in_thread(self._journal.close)
         self._thread.shutdown(wait=False)
+
+
+def _before_a_listing(are_listings: Sequence[bool]) -> int:
+    """How many may be on their way together: all before the first listing that follows another record."""
+    follows = (number for number in range(1, len(are_listings)) if are_listings[number] and not are_listings[number - 1])
+    return next(follows, len(are_listings))
 
 
 class Samples:

@@ -68,7 +68,7 @@ class Store:
 
     def remember_engine(self, url: str, engine_id: str, name: str) -> None:
         """Keeps an engine's id and name."""
-        self._db.execute("INSERT OR REPLACE INTO engines VALUES (?, ?, ?)", (url, engine_id, name))
+        self._write("INSERT OR REPLACE INTO engines VALUES (?, ?, ?)", url, engine_id, name)
 
     def clock(self, engine_id: str) -> EngineClock:
         """The engine's clock as last remembered."""
@@ -77,7 +77,7 @@ class Store:
 
     def remember_clock(self, engine_id: str, clock: EngineClock) -> None:
         """Keeps generation and highest time."""
-        self._db.execute("INSERT OR REPLACE INTO clocks VALUES (?, ?, ?)", (engine_id, clock.generation, clock.highest_ns))
+        self._write("INSERT OR REPLACE INTO clocks VALUES (?, ?, ?)", engine_id, clock.generation, clock.highest_ns)
 
     def heard(self, engine_id: str) -> tuple[int | None, list[str]]:
         """Time of the last event heard (engine's clock, ns) and identities of the last raw events, oldest first."""
@@ -86,7 +86,7 @@ class Store:
 
     def remember_heard(self, engine_id: str, last_event_ns: int | None, identities: list[str]) -> None:
         """Keeps where the event stream was."""
-        self._db.execute("INSERT OR REPLACE INTO heard VALUES (?, ?, ?)", (engine_id, last_event_ns, " ".join(identities)))
+        self._write("INSERT OR REPLACE INTO heard VALUES (?, ?, ?)", engine_id, last_event_ns, " ".join(identities))
 
     def watched_since(self, engine_id: str) -> int | None:
         """Since when events were heard without a gap, engine's clock, ns since the Unix epoch."""
@@ -95,7 +95,13 @@ class Store:
 
     def remember_watched_since(self, engine_id: str, since_ns: int) -> None:
         """Keeps the begin of the present watch."""
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (f"watched_since.{engine_id}", str(since_ns)))
+        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", f"watched_since.{engine_id}", str(since_ns))
+
+    def _write(self, sql: str, *values: object) -> None:
+        try:
+            self._db.execute(sql, values)
+        except sqlite3.OperationalError as error:
+            raise WstError(f"the data directory {self._folder} takes nothing ({error})", "is the disk full?") from error
 
     def close(self) -> None:
         """Lets the next producer in."""

@@ -18,6 +18,7 @@ from zlib import crc32
 
 from schemas.errors import WstError
 from schemas.publish import Record, partition_of
+from schemas.transaction import transaction
 
 #: How long an append waits for another process's append, s.
 _LOCK_WAIT_S: Final = 20.0
@@ -94,17 +95,12 @@ class Journal:
     def _open(self) -> None:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = NORMAL")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             for statement in _DDL.split(";"):
                 self._db.execute(statement)
             meta = (("format", _FORMAT), ("partitions", self.partitions), ("epoch", int(time.time())))
             self._db.executemany("INSERT OR IGNORE INTO meta VALUES (?, ?)", meta)
             self._leap_over_a_power_cut()
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
         known = dict(self._db.execute("SELECT name, value FROM meta"))
         if known["format"] > _FORMAT:
             raise WstError(f"the journal {self.path} is of a newer wst (format {known['format']})", "upgrade wst")
@@ -135,16 +131,11 @@ class Journal:
         """
         rows = [(r.topic, partition_of(r.key, self.partitions), r.key, r.value, _pack_headers(r.headers), r.timestamp_ms) for r in records]
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._db):
                 self._db.executemany(
                     "INSERT INTO records (topic, partition, key, value, headers, timestamp_ms) VALUES (?, ?, ?, ?, ?, ?)", rows
                 )
                 last = self.last_seq()
-                self._db.execute("COMMIT")
-            except BaseException:
-                self._db.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise WstError(f"the journal {self.path} takes no record ({error})", "is the disk full?") from error
         return last

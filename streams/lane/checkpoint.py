@@ -14,6 +14,7 @@ from faust.types import TP
 
 from schemas.errors import WstError
 from schemas.journal import LONGEST_VALUE
+from schemas.transaction import transaction
 from streams.lane.durability import Copy, Mark
 from streams.lane.table import Table
 
@@ -67,15 +68,10 @@ class Checkpoint:
 
     def _write(self, copy: Copy) -> None:
         part = copy.tp.partition
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
+        with transaction(self._db):
             rows = ((copy.table, part, key, value) for key, value in copy.values.items())
             self._db.executemany("INSERT OR REPLACE INTO state VALUES (?, ?, ?, ?)", rows)
             self._db.execute("INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?)", (copy.tp.topic, part, copy.epoch, copy.next_position))
-            self._db.execute("COMMIT")
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
 
     async def recover(self, tp: TP, table: Table[Any] | None) -> Mark | None:
         """Fills the table's partition anew from the file."""

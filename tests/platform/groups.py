@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.compose import image, proxy, tools
-from tests.platform import browser, clickhouse_http, engine, kafka, podman, prometheus, registry
+from tests.platform import browser, clickhouse_http, disk, engine, kafka, podman, prometheus, registry
 from tests.platform.process import ROOT
 
 
@@ -65,6 +65,13 @@ GROUPS = (
         frozenset({"kafka", "private_kafka"}),
         kafka.missing,
         "apt-get install openjdk-17-jre-headless maven",
+    ),
+    Group(
+        "disk",
+        "file system of its own",
+        frozenset(),
+        disk.missing,
+        "on Linux, as root",
     ),
     Group(
         "kcat",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from producers.engines import Given
 from producers.outbox import KafkaOutlet, Samples
 from producers.publisher import MemoryOutlet
 from schemas.codec import codec
+from schemas.errors import WstError
 from schemas.journal import Journal
 from schemas.publish import Record
 from schemas.settings import Settings
@@ -76,6 +77,48 @@ async def test_a_producer_whose_outbox_does_not_send_any_more_ends_with_the_erro
     with pytest.raises(ValueError, match="zip"):
         async with asyncio.timeout(PATIENCE_S):
             await app.run(settings, [Given(played(), "laptop")], outlet=outlet, control=NoControl())
+
+
+@pytest.mark.kafka
+async def test_a_listing_overtakes_no_event_although_only_its_own_topic_takes_records(
+    private_kafka: KafkaBroker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    events, listings = "x.docker.events", "x.docker.snapshots"
+    for topic in (events, listings):
+        private_kafka.create_topic(topic)
+    async with outlet_on(private_kafka, tmp_path / "outbox.sqlite", "x.", **SOON) as outlet:
+        await outlet.publish([make(events, 0), make(listings, 0)])  # the client knows who leads them
+        await until(lambda: outlet.waiting.records == 0, "both are there")
+        admin = private_kafka.admin()  # kept in a name: its requests die with it
+        admin.delete_topics([events])[events].result(PATIENCE_S)
+        await outlet.publish([make(events, 1), make(listings, 1), make(listings, 2), make(events, 2)])
+        await until(lambda: "facts wait in the outbox" in caplog.text, "it is said")
+        assert numbers(private_kafka, listings) == [0]
+        await asyncio.to_thread(private_kafka.create_topic, events)
+        await until(lambda: outlet.waiting.records == 0, "all is sent")
+    assert list(dict.fromkeys(numbers(private_kafka, listings))) == [0, 1, 2]
+    assert list(dict.fromkeys(numbers(private_kafka, events))) == [1, 2]
+
+
+class Full(MemoryOutlet):
+    """Takes nothing any more."""
+
+    closed = False
+
+    async def publish(self, records: Sequence[Record]) -> None:
+        raise WstError(f"the journal takes no record, not one of {len(records)}", "is the disk full?")
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+async def test_a_producer_that_ends_because_its_disk_is_full_says_so_and_lets_go_of_everything(tmp_path: Path) -> None:
+    outlet = Full()
+    with pytest.raises(WstError, match="is the disk full"):
+        async with asyncio.timeout(PATIENCE_S):
+            await app.run(Settings(data_dir=tmp_path, engine_name="laptop", _env_file=None), [Given(played(), "laptop")], outlet=outlet,
+                          control=NoControl())  # fmt: skip
+    assert outlet.closed
 
 
 @pytest.mark.kafka

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from schemas.errors import WstError
 from schemas.journal import LONGEST_VALUE, Cursor, Journal
 from schemas.publish import Record, partition_of
+from tests.platform.disk import SmallDisk
 
 
 def record(number: int, topic: str = "wst.docker.events") -> Record:
@@ -158,3 +159,23 @@ def test_a_value_longer_than_any_record_is_not_read_into_memory(tmp_path: Path) 
         damaged.execute("INSERT INTO records VALUES (1, 't', 0, NULL, zeroblob(?), x'', 0)", (LONGEST_VALUE + 1,))
     with pytest.raises(sqlite3.DataError, match="too big"):
         journal.read(0, 9)
+
+
+def append_for_ever(journal: Journal) -> None:
+    while True:
+        journal.append([Record("t", b"k", bytes(200), (), 0)])
+
+
+@pytest.mark.disk
+def test_a_disk_that_is_full_at_the_commit_takes_nothing_says_so_and_takes_it_later(tmp_path: Path) -> None:
+    with SmallDisk(tmp_path / "disk", 1) as disk:
+        journal = Journal(disk.folder / "j", 4)
+        journal.append([record(1)])
+        disk.fill()
+        with pytest.raises(WstError, match="database or disk is full"):
+            append_for_ever(journal)  # its files have some room within
+        known = journal.last_seq()
+        disk.free()
+        assert journal.append([record(2)]) == known + 1
+        assert journal.read(known, 9)[0].record == record(2)
+        journal.close()
