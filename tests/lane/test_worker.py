@@ -28,6 +28,7 @@ from streams.core.facts import Position, parse_fact
 from streams.topology import STATE_APP
 from tests.core_state import makers
 from tests.embedded.wire import BrokerProcess
+from tests.platform.disk import SmallDisk
 from tests.platform.kafka import KafkaBroker
 from tests.platform.process import PATIENCE_S, ROOT, free_port, wait_until
 
@@ -196,6 +197,28 @@ def test_embedded_with_a_new_wire_nothing_is_missed_and_nothing_said_twice_under
     embedded.start()
     wait_until(embedded.settled, "the facts to be folded")
     reference, found = Reference(embedded.facts), embedded.read()
+    assert found.events == reference.events
+    assert found.states == reference.states
+
+
+@pytest.mark.disk
+def test_embedded_on_a_disk_that_is_full_it_ends_and_its_successor_misses_and_doubles_nothing(tmp_path: Path) -> None:
+    facts = life(random.randrange(10**6), 20, 600)
+    with SmallDisk(tmp_path / "data", 32) as disk, ExitStack() as stack:
+        embedded = Embedded(disk.folder)
+        stack.callback(embedded.close)
+        embedded.append(facts[:300])
+        worker = embedded.start()
+        wait_until(lambda: len(embedded.read().events) > 0, "progress")
+        worker.send_signal(signal.SIGSTOP)
+        embedded.append(facts[300:])
+        disk.fill()
+        worker.send_signal(signal.SIGCONT)
+        assert worker.wait(PATIENCE_S) == 70
+        disk.free()
+        embedded.start()
+        wait_until(embedded.settled, "the facts to be folded")
+        reference, found = Reference(embedded.facts), embedded.read()
     assert found.events == reference.events
     assert found.states == reference.states
 

@@ -1,4 +1,4 @@
-"""Disks that are full for a while: under the archive and under the producer's outbox, then all goes on with nothing missing."""
+"""A scripted round: a second producer of the engine by mistake, then full disks under the archive and under the producer's outbox."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from tests.platform.disk import SmallDisk
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse_http, pytest.mark.disk]
 
 
-def test_full_disks_of_archive_and_outbox_are_waited_for_and_cost_nothing(tmp_path: Path, unique: str) -> None:
+def test_a_second_producer_is_refused_and_full_disks_of_archive_and_outbox_are_waited_for_and_nothing_is_lost_or_double(
+    tmp_path: Path, unique: str
+) -> None:
     archive = Archive()
     with ExitStack() as stack:
         disks = [
@@ -30,7 +32,9 @@ def test_full_disks_of_archive_and_outbox_are_waited_for_and_cost_nothing(tmp_pa
         site.settled = True  # no part carries a fault of its own
         stack.callback(site.close)
         site.begin()
-        site.run_for(4)
+        second = site.add("producer 2", ("producer",))
+        site.run_for(5)
+        site.drop("producer 2")
         for disk in disks:
             disk.fill()
         site.run_for(6)
@@ -40,6 +44,7 @@ def test_full_disks_of_archive_and_outbox_are_waited_for_and_cost_nothing(tmp_pa
         report = checker.check(whereabouts(site))
         said = "".join(log_of(keeper.part) for keeper in site.keepers.values())
     assert report.differences == []
+    assert set(second.ends) == {"1"}
     assert report.compared["changes of state"] > 300
-    for words in ("NOT_ENOUGH_SPACE", "is the disk full?"):
+    for words in ("watches the engine fleet", "NOT_ENOUGH_SPACE", "is the disk full?"):
         assert words in said
