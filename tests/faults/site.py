@@ -175,36 +175,38 @@ class Site:
             if keeper.part.is_running:
                 keeper.resume_at = 0.0
         over_ns = self.began_ns + round((self.plan.seconds + 1) * 1e9)
-        self._until(lambda: time.time_ns() > over_ns, "the fleet's history to be over", self.plan.seconds + 10)
+        self.until(lambda: time.time_ns() > over_ns, "the fleet's history to be over", self.plan.seconds + 10)
         # Processes that carry a fault go, and come back without.
         for keeper in self.keepers.values():
             if isinstance(keeper.part, FaultPart) and keeper.part.fault and keeper.wanted:
                 keeper.part.kill()
                 keeper.part.fault = ""
-        self._until(lambda: all(k.part.is_running for k in self.keepers.values() if k.wanted), "all parts to run", PATIENCE_S)
+        self.until(lambda: all(k.part.is_running for k in self.keepers.values() if k.wanted), "all parts to run", PATIENCE_S)
         for server in self._servers:
             server.waited = False
-            self._until(server._is_ready, f"{server.name} to answer", PATIENCE_S)
+            self.until(server._is_ready, f"{server.name} to answer", PATIENCE_S)
         self.archive.fail()
         self.hours.close()
         # A producer that has just come back has yet to ask for what it missed; what is still missing later the checker names.
         with suppress(TimeoutError):
-            self._until(self._all_is_told, "the whole history to be in the log", timeout_s)
-        self._until(self.outbox_is_empty, "the outbox to be empty", timeout_s)
+            self.until(self._all_is_told, "the whole history to be in the log", timeout_s)
+        self.until(self.outbox_is_empty, "the outbox to be empty", timeout_s)
         self._end("producer")
-        self._until(lambda: self.lag("state") == 0 and self.lag("usage") == 0, "everything to be folded", timeout_s)
+        self.until(lambda: self.lag("state") == 0 and self.lag("usage") == 0, "everything to be folded", timeout_s)
         for name in [name for name in self.keepers if name.startswith("worker")]:
             self._end(name)
-        self._until(lambda: self.lag("sink") == 0, "everything to be archived", timeout_s)
+        self.until(lambda: self.lag("sink") == 0, "everything to be archived", timeout_s)
         for name in [name for name in self.keepers if name.startswith("sink")]:
             self._end(name)
 
     def run_for(self, seconds: float) -> None:
         """Keeps all running for a while."""
         over = time.monotonic() + seconds
-        self._until(lambda: time.monotonic() > over, f"{seconds:g} s to pass", seconds + PATIENCE_S)
+        self.until(lambda: time.monotonic() > over, f"{seconds:g} s to pass", seconds + PATIENCE_S)
 
-    def _until(self, condition: Callable[[], bool], what: str, timeout_s: float) -> None:
+    def until(self, condition: Callable[[], bool], what: str, timeout_s: float = PATIENCE_S) -> None:
+        """Keeps all running until something holds."""
+
         def holds() -> bool:
             self.look()
             time.sleep(0.1)

@@ -71,6 +71,7 @@ def test_a_producer_killed_between_journal_and_acknowledgement_loses_nothing(kaf
         outlet = KafkaOutlet({"bootstrap_servers": kafka.bootstrap}, journal, "x.")
         outlet.start()
         await outlet.publish([make(topic, last + 1)])
+        await asyncio.to_thread(wait_until, lambda: outlet.waiting.records == 0, "the rest is sent")
         await outlet.close()
 
     asyncio.run(send_the_rest())
