@@ -1,0 +1,1 @@
+"""What outages cost: `python -m benchmarks.outages`."""
