@@ -63,9 +63,11 @@ class Log:
     records: list[Record] = field(default_factory=list)
     failure: Exception | None = None
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    takes_s: float = 0.0
 
     async def publish(self, records: Sequence[Record]) -> None:
         await self.gate.wait()
+        await asyncio.sleep(self.takes_s)
         if self.failure is not None:
             raise self.failure
         self.records += records

@@ -37,6 +37,19 @@ async def test_nothing_is_written_while_an_output_is_not_confirmed() -> None:
     assert bench.steps == ["outputs", "values", "offset"]
 
 
+async def test_a_slow_log_is_waited_for_as_long_as_it_takes_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who ended there would fold the same again, and end there again."""
+    monkeypatch.setattr("streams.lane.outputs._MAX_SEND_BYTES", 1)
+    bench = Bench()
+    bench.committer.delivery_s = 0.2
+    bench.log.takes_s = 0.05
+    await bench.begin()
+    for number in range(10):
+        await bench.fold(NUMBERS, first_offset=number * len(NUMBERS))
+    assert await bench.committer.commit()
+    assert bench.steps == ["outputs"] * 10 + ["values", "offset"]
+
+
 async def test_what_is_folded_during_a_commit_is_not_in_its_copy_but_in_the_next() -> None:
     bench = Bench()
     bench.log.gate.clear()
