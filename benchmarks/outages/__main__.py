@@ -25,7 +25,7 @@ from schemas import topics
 from schemas.codec import codec
 from tests.e2e.parts import Part, wst
 from tests.faults import checker
-from tests.faults.campaign import whereabouts
+from tests.faults.campaign import where
 from tests.faults.keeper import Archive, Broker, Keeper
 from tests.faults.site import Site
 from tests.platform.clickhouse_http import ClickHouseHttpServer
@@ -202,7 +202,7 @@ def broker_away(minutes: float) -> None:
             wait_until(site.outbox_is_empty, "the outbox to be empty")
             emptied_s = time.monotonic() - began
             site.settle()
-            report = checker.check(whereabouts(site))
+            report = checker.check(where(site))
             print(f"broker away for {minutes:g} minutes, {len(site.heard()):,} events of the engine from 30 s before to 30 s after:")
             print(f"  the producer's outbox was empty {emptied_s:.1f} s after it answered again")
             found = "\n  ".join(report.differences) or "nothing lost, nothing double, order kept"

@@ -9,7 +9,7 @@ import pytest
 
 from producers.fleet import FleetPlan
 from tests.faults import checker
-from tests.faults.campaign import whereabouts
+from tests.faults.campaign import where
 from tests.faults.keeper import Archive, Broker
 from tests.faults.site import Site, log_of
 from tests.platform.disk import SmallDisk
@@ -42,7 +42,7 @@ def test_a_second_producer_is_refused_and_full_disks_of_archive_and_outbox_are_w
         for disk in disks:
             disk.free()
         site.settle()
-        report = checker.check(whereabouts(site))
+        report = checker.check(where(site))
     assert report.differences == []
     assert report.compared["changes of state"] > 300
 

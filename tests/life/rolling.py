@@ -23,7 +23,8 @@ from producers.fleet import FleetPlan
 from tests.e2e.parts import clean_environment
 from tests.faults import checker
 from tests.faults.campaign import where
-from tests.faults.site import Archive, Broker, FaultPart, Site, log_of
+from tests.faults.keeper import Archive, Broker, FaultPart
+from tests.faults.site import Site, log_of
 from tests.platform.process import ROOT
 
 #: Ticks a second of the workspaces whose hours pass quickly.
@@ -115,7 +116,7 @@ def main() -> int:
         old = stack.enter_context(checked_out(asked.commit))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="wst-rolling-"))
         broker, archive = stack.enter_context(Broker()), stack.enter_context(Archive())
-        site = RollingSite(broker, archive, f"rolling{time.time_ns() % 10**9}", Path(folder), plan)
+        site = RollingSite([broker], archive, f"rolling{time.time_ns() % 10**9}", Path(folder), plan)
 
         def go_on(what: str) -> None:
             until = time.monotonic() + asked.seconds
