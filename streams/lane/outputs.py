@@ -15,6 +15,8 @@ from streams.lane.lease import Lease
 
 #: Bytes that may wait for the log before folding pauses.
 MAX_WAITING_BYTES: Final = 8 << 20
+#: A send that takes longer has folding pause until it is done: on a busy machine each slice would take the processor from it, s.
+_LONG_S: Final = 0.25
 #: Bytes sent at once at most.
 _MAX_SEND_BYTES: Final = 1 << 20
 #: What a record costs beside its key and value: headers and framing, bytes.
@@ -41,6 +43,8 @@ class Outputs:
         self._wake = asyncio.Event()
         self._drained = asyncio.Event()
         self._drained.set()
+        self._sending_since: float | None = None
+        self._sent = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
         self.sent_records = 0
 
@@ -72,8 +76,10 @@ class Outputs:
         return self._waiting_bytes
 
     async def room(self) -> None:
-        """Waits while too much waits for the log."""
+        """Waits while too much waits for the log, or a send takes long."""
         await self._drained.wait()
+        if self._sending_since is not None and self._lease.clock() - self._sending_since > _LONG_S:
+            await self._sent.wait()
 
     def unsettled(self, tp: TP) -> Sequence[Sent]:
         """What a partition has caused so far and the log has not confirmed."""
@@ -101,7 +107,11 @@ class Outputs:
             size += more_bytes
             settled.append(sent)
         self._lease.check()
+        self._sending_since = self._lease.clock()
+        self._sent.clear()
         await self._publisher.publish(records)
+        self._sending_since = None
+        self._sent.set()
         self.sent_records += len(records)
         self._waiting_bytes -= size
         if self._waiting_bytes <= MAX_WAITING_BYTES:

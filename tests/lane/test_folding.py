@@ -56,6 +56,24 @@ async def test_a_long_batch_is_folded_in_slices_that_let_others_run() -> None:
     assert turns >= folder.slices - 1
 
 
+async def test_while_a_send_takes_long_nothing_is_folded_that_would_take_the_processor_from_it() -> None:
+    bench = Bench()
+    bench.log.gate.clear()
+    await bench.begin()
+    await bench.fold(NUMBERS)
+    await asyncio.sleep(0)  # the send begins
+    await bench.fold(NUMBERS, first_offset=3)  # of little time, and nobody minds
+    bench.clock.now += 1.0
+    more = asyncio.create_task(bench.fold(NUMBERS, first_offset=6))
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert not more.done()
+    bench.log.gate.set()
+    await more
+    await bench.committer.commit()
+    assert bench.tallies() == reference(NUMBERS * 3)[0]
+
+
 async def test_a_commit_between_two_slices_covers_exactly_what_was_folded() -> None:
     bench = Bench(slice_s=0.0)  # every record its own slice
     await bench.begin()
