@@ -1,7 +1,8 @@
-"""Workers of the product as a group: what a second one adds, and how long one takes to come back.
+"""Workers of the product as a group: what a second one adds, how long one takes to come back, and what memory.
 
     python -m benchmarks.workers scale                     # the same ticks by one worker and by two, a core each
     python -m benchmarks.workers recovery                  # 100,000 containers: SIGKILL, a new worker, until it has caught up
+    python -m benchmarks.workers memory                    # 4,000 containers, two hours of ticks: what each takes of a worker
 
 `wst worker usage` runs as it does in production, on a real Kafka broker on the same machine; the broker takes its share of the same cores.
 """
@@ -33,6 +34,8 @@ from tests.platform.process import wait_until
 PARTITIONS: Final = 4
 CONTAINERS: Final = 4
 STATS: Final = topics.DOCKER_STATS
+#: Ticks produced at once where a worker is to be measured at its usual pace.
+_AT_ONCE: Final = 4
 Message = tuple[bytes, bytes, int]
 
 
@@ -176,17 +179,39 @@ def recovery(broker: KafkaBroker, workspaces: int) -> None:
         )
 
 
+def memory(broker: KafkaBroker, workspaces: int, ticks: int) -> None:
+    """Prints a worker's resident memory without a container, and with some when windows of two hours and a day are full."""
+    fleet = Fleet(workspaces, CONTAINERS)
+    with group(broker, "memory") as workers:
+        worker = psutil.Process(workers.start(max(os.sched_getaffinity(0))).pid)
+        wait_until(lambda: workers.members() == 1, "a worker with partitions")
+        empty = worker.memory_info().rss
+        most = 0
+        for begin in range(0, ticks, _AT_ONCE):  # as in production a worker is never far behind: what waits to be folded is not kept
+            workers.produce(list(messages(fleet, range(begin, min(begin + _AT_ONCE, ticks)))))
+            wait_until(workers.all_committed, "all to be folded", 1_800)
+            most = max(most, worker.memory_info().rss)
+        full = worker.memory_info().rss
+        each = (full - empty) / (workspaces * CONTAINERS)
+        print(
+            f"{workspaces * CONTAINERS:,} containers, {ticks:,} ticks: a worker without any {empty / 2**20:.0f} MiB, with them "
+            f"{full / 2**20:.0f} MiB, at most {most / 2**20:.0f}: {each / 1024:.1f} KiB for each container"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", choices=["scale", "recovery"], help="both unless one is named")
-    parser.add_argument("--workspaces", type=int, help="500 for scale, 25,000 for recovery")
-    parser.add_argument("--ticks", type=int, default=300)
+    parser.add_argument("what", nargs="?", choices=["scale", "recovery", "memory"], help="all unless one is named")
+    parser.add_argument("--workspaces", type=int, help="500 for scale, 25,000 for recovery, 1,000 for memory")
+    parser.add_argument("--ticks", type=int, help="300 for scale, 720 for memory")
     asked = parser.parse_args()
     with KafkaBroker() as broker:
-        if asked.what != "recovery":
-            scale(broker, asked.workspaces or 500, asked.ticks)
-        if asked.what != "scale":
+        if asked.what in (None, "scale"):
+            scale(broker, asked.workspaces or 500, asked.ticks or 300)
+        if asked.what in (None, "recovery"):
             recovery(broker, asked.workspaces or 25_000)
+        if asked.what in (None, "memory"):
+            memory(broker, asked.workspaces or 1_000, asked.ticks or 720)
 
 
 if __name__ == "__main__":

@@ -110,26 +110,24 @@ class WindowsFrame:
         return b"".join((*begin, *windows, EMPTY, EMPTY))
 
 
-def encode_window(
-    grain: str,
-    container_id: str | None,
-    start_ms: int,
-    final: bool,
-    numbers: Iterable[int],
-    who: tuple[str, str],
-    histograms: Mapping[str, bytes],
-) -> bytes:
+def encode_window(grain: str, container_id: str | None, start_ms: int, final: bool, content: bytes) -> bytes:
     """Encodes one window, without sketches.
+
+    Args:
+        content: `window_content`.
+    """
+    who = EMPTY if container_id is None else b"\2" + known_text(container_id)
+    return b"".join((_GRAINS[grain], who, _small(start_ms), b"\1" if final else b"\0", content))
+
+
+def window_content(numbers: Iterable[int], who: tuple[str, str], histograms: Mapping[str, bytes]) -> bytes:
+    """What a window has in it, encoded.
 
     Args:
         numbers: the values of `WINDOW_NUMBERS`.
         who: the container's name and service.
     """
-    parts = [_GRAINS[grain], EMPTY if container_id is None else b"\2" + known_text(container_id), _small(start_ms)]
-    parts.append(b"\1" if final else b"\0")
-    parts += [long(number) for number in numbers]
-    parts += (EMPTY, _texts(*who), _bytes_map(histograms))
-    return b"".join(parts)
+    return b"".join([*[long(number) for number in numbers], EMPTY, _texts(*who), _bytes_map(histograms)])
 
 
 def encode_windows(record: Mapping[str, Any]) -> bytes:

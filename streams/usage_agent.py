@@ -18,7 +18,7 @@ from streams.columns.slices import Found, Levels, Look, remember
 from streams.core import usage
 from streams.core.gathering import Kept
 from streams.core.invalid import InvalidMessage
-from streams.core.usage import WINDOWS_A_RECORD, UsageState, due_windows, fold_tick, owed_at_ms, publish_owed, take_ordinary
+from streams.core.usage import WINDOWS_A_RECORD, UsageState, fold_tick, let_go, owed_at_ms, publish_owed
 from streams.core.window_set import Due
 from streams.dead_letters import DeadLetters
 from streams.lane import Input, Table
@@ -156,10 +156,11 @@ class UsageAgent:
                 waiting.add(key)
                 left.append(number)
             else:
-                its_full = take_ordinary(one.state, one.tick, record.position)
+                its_full = one.take(record.position)
                 full += its_full
                 now.append(number)
-                if its_full or not one.calm or (telling is not None and telling.is_watched(one.state, one.tick.engine.engine_id)):
+                loud = not one.calm or (telling is not None and telling.is_watched(one.state, one.engine.engine_id))
+                if its_full or one.due is not None or loud:
                     looked_at.add(key)
                 else:
                     one.quiet = True
@@ -217,16 +218,17 @@ class UsageAgent:
         telling = self._telling
         if one.quiet:
             if telling is not None:
-                telling.tell_calm(state, one.whose(), one.derived_samples, one.as_decoded, record)
+                telling.tell_calm(state, one.whose(), one.derived_samples, one.decoded, record)
             return
         self._table.put(position.partition, key, state)
-        if windows := due_windows(state, one.tick.engine):
-            self._publish_windows(windows, record, one, said)
+        if one.due is not None:
+            self._publish_windows(one.due, record, one, said)
+            let_go(state, one.engine)
         if telling is not None:
-            if one.calm and not telling.is_watched(state, one.tick.engine.engine_id):
-                telling.tell_calm(state, one.whose(), one.derived_samples, one.as_decoded, record)
+            if one.calm and not telling.is_watched(state, one.engine.engine_id):
+                telling.tell_calm(state, one.whose(), one.derived_samples, one.decoded, record)
             else:
-                telling.tell(state, [{"kind": "samples", "samples": one.samples()}], one.as_decoded(), record)
+                telling.tell(state, [{"kind": "samples", "samples": one.samples()}], one.decoded(), record)
         self._remember_owed(state, record)
 
     def _publish_windows(self, windows: list[Due], record: Input, one: Found, said: list[Record]) -> None:

@@ -11,25 +11,24 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from schemas.codec import plain
-from schemas.tick_decoder import FIELDS, TickNumbers
+from schemas.tick_decoder import TickNumbers, decode_tick
 from schemas.tick_frame import TickFrame, frame_of
 from schemas.usage_encoder import SamplesFrame, WindowsFrame
 from streams.columns.derive import Ticks, derive
 from streams.columns.windows import encode_due
-from streams.core.counters import NAMESPACE, unpack
+from streams.core.counters import NAMESPACE, READ_NS, unpack
 from streams.core.facts import Position
 from streams.core.gathering import SAMPLE_BYTES, TICK_BYTES, Kept
 from streams.core.rates import Host, host
 from streams.core.samples import COLUMNS, FOLDED
-from streams.core.usage import EngineUsage, OrdinaryTick, UsageState, patience_ns
-from streams.core.window_set import DEFAULT, Due, Policy, Slot
+from streams.core.usage import EngineUsage, OrdinaryTick, UsageState, due_windows, patience_ns, take_ordinary
+from streams.core.window_set import DEFAULT, Due, Policy, with_parts
 from streams.core.windows import HOUR_NS
 
 Levels = tuple[float, float]
 """Percent of CPU and of memory, each above 0: what stays below both calls for no other look."""
 
 DERIVED_BYTES: Final = 8 * len(COLUMNS)
-NUMBERS: Final = FIELDS[4:11]
 _MOST_SAMPLES: Final = 200
 """Of a message; sums of more might not fit."""
 _LATEST_MS: Final = 1 << 42
@@ -38,72 +37,79 @@ _LATEST_MS: Final = 1 << 42
 class Frame:
     """What is remembered of an engine's last tick of a workspace: as long as ticks differ from it in numbers only, they may be ordinary.
 
+    It knows nothing that knows it: a value that grows cold is gone at once, without a collector of garbage.
+
     Invariant: each container's last reading is of `namespaces`, and what its namespace was counted from last.
     """
 
-    __slots__ = ("containers", "decoded", "engine", "levels", "names", "namespaces", "samples", "slot", "tick", "windows", "windows_of")
+    __slots__ = ("containers", "levels", "namespaces", "samples", "tick", "windows_of")
 
     def __init__(
         self,
         tick: TickFrame,
         decoded: Mapping[str, Any],
-        engine: EngineUsage,
         containers: tuple[str, ...],
         namespaces: tuple[int, ...],
         levels: Levels | None,
     ) -> None:
         self.tick = tick
-        self.decoded = decoded
-        self.engine = engine
         self.containers = containers
         self.namespaces = namespaces
-        self.names = [(each["container_name"], each["service"] or "") for each in decoded["samples"]]
         self.samples = SamplesFrame(decoded, DERIVED_BYTES, FOLDED)
         self.windows_of = WindowsFrame(decoded)
         self.levels = levels
-        self.slot: Slot | None = None
-        """The hour all containers were found in, and their windows there."""
-        self.windows: list[Kept] = []
-
-    def is_in(self, slot: Slot) -> bool:
-        """Whether each container has a window in an hour."""
-        if slot is self.slot:
-            return True
-        known = slot.containers
-        for container_id in self.containers:
-            if container_id not in known:
-                return False
-        self.windows = [known[container_id] for container_id in self.containers]
-        self.slot = slot
-        return True
 
 
 class Found:
     """An ordinary tick: what `usage.take_ordinary` wants, and its derived samples.
 
     Attributes:
+        data: the message's bytes.
+        due: windows to publish behind it; None: their cadence has not come.
         derived: packed derived samples of the slice, this tick's from `at` on.
         calm: none is near a threshold.
         numbers: of the tick (`TickNumbers`).
         quiet: nothing follows from it but its samples, and what is told of those of now and then.
     """
 
-    __slots__ = ("at", "calm", "derived", "frame", "numbers", "quiet", "readings", "state", "tick")
+    __slots__ = (
+        "_decoded", "at", "calm", "data", "derived", "due", "engine", "frame", "hour_ns", "numbers", "quiet", "readings", "state", "tick",
+    )  # fmt: skip
 
-    def __init__(self, state: UsageState, frame: Frame, numbers: tuple[int, ...], readings: list[bytes]) -> None:
+    def __init__(
+        self,
+        state: UsageState,
+        engine: EngineUsage,
+        frame: Frame,
+        numbers: tuple[int, ...],
+        readings: list[bytes],
+        hour_ns: int,
+        data: bytes,
+    ) -> None:
         self.state = state
+        self.engine = engine
         self.frame = frame
         self.numbers = numbers
         self.readings = readings
+        self.hour_ns = hour_ns
+        self.data = data
         self.tick: OrdinaryTick
         self.derived = b""
         self.at = 0
         self.calm = False
+        self.due: list[Due] | None = None
+        self._decoded: dict[str, Any] | None = None
         self.quiet = False
+
+    def take(self, position: Position) -> list[Kept]:
+        """Folds it, but for what follows from it; returns the windows that must take in what is noted before another tick is folded."""
+        full = take_ordinary(self.state, self.tick, position, self.named)
+        self.due = due_windows(self.state, self.engine)
+        return with_parts(full, self.due) if self.due else full
 
     def still_holds(self) -> bool:
         """Whether its engine is still there: one that was silent for long leaves with what another engine's tick brings."""
-        return self.state.engines.get(self.frame.engine.engine_id) is self.frame.engine
+        return self.state.engines.get(self.engine.engine_id) is self.engine
 
     def samples_record(self, position: Position) -> bytes:
         """Its record of kind `samples`, encoded."""
@@ -111,11 +117,11 @@ class Found:
 
     def windows_record(self, position: Position, windows: Sequence[Due]) -> bytes:
         """The record of kind `windows` behind it, encoded."""
-        return self.frame.windows_of.encode(position, self.numbers[1], [encode_due(due) for due in windows])
+        return self.frame.windows_of.encode(position, self.numbers[1], encode_due(windows))
 
     def whose(self) -> tuple[str, int, int]:
         """Its engine's id, its instant, and the memory of the engine's host."""
-        return self.frame.engine.engine_id, self.numbers[1], self.numbers[6]
+        return self.engine.engine_id, self.numbers[1], self.numbers[6]
 
     def derived_samples(self) -> list[bytes]:
         """Its packed derived samples."""
@@ -124,20 +130,24 @@ class Found:
 
     def samples(self) -> list[dict[str, Any]]:
         """Its derived samples as `fold_tick` gives them."""
-        at = self.at
-        samples: list[dict[str, Any]] = []
-        for container_id, (name, service) in zip(self.frame.containers, self.frame.names, strict=True):
-            end = at + DERIVED_BYTES
-            derived = self.derived[at:end]
-            samples.append({
-                "container_id": container_id, "container_name": name, "service": service, "outcome": FOLDED, "derived": derived,
-            })  # fmt: skip
-            at = end
-        return samples
+        return [
+            {
+                "container_id": each["container_id"], "container_name": each["container_name"], "service": each["service"] or "",
+                "outcome": FOLDED, "derived": derived,
+            }
+            for each, derived in zip(self.named(), self.derived_samples(), strict=True)
+        ]  # fmt: skip
 
-    def as_decoded(self) -> dict[str, Any]:
-        """The tick as decoding gives it, but with the samples of the tick that is remembered."""
-        return {**self.frame.decoded, **dict(zip(NUMBERS, self.numbers, strict=True))}
+    def decoded(self) -> dict[str, Any]:
+        """The tick as decoding gives it."""
+        if self._decoded is None:
+            self._decoded = decode_tick(self.data)
+        return self._decoded
+
+    def named(self) -> list[dict[str, Any]]:
+        """Its samples as decoding gives them."""
+        samples: list[dict[str, Any]] = self.decoded()["samples"]
+        return samples
 
 
 class Look:
@@ -175,7 +185,7 @@ class Look:
             frame, numbers = one.frame, one.numbers
             before = latest.get(frame)
             if before is None:
-                known = frame.engine.readings
+                known = one.engine.readings
                 before = [known[container_id] for container_id in frame.containers]
             latest[frame] = one.readings
             ticks.now.extend(one.readings)
@@ -187,7 +197,7 @@ class Look:
                 ticks.hosts.append(self._host(numbers))
             ticks.host.append(number)
             ticks.latest_ns.append(message.timestamp_ms * 1_000_000 + self._policy.ahead_ns)
-            ticks.hour_ns.append(frame.engine.highest_ns // HOUR_NS * HOUR_NS)
+            ticks.hour_ns.append(one.hour_ns)
             one_levels = frame.levels or (1.0, 1.0)
             level = levels.get(one_levels)
             if level is None:
@@ -217,11 +227,10 @@ class Look:
             generation, _, _, part, parts, _, _ = numbers = self._numbers.values
             if generation != engine.generation or part != 0 or parts != 1 or not 0 <= message.timestamp_ms < _LATEST_MS:
                 return None
-            hour = engine.highest_ns // HOUR_NS * HOUR_NS
-            slot = engine.windows.hours.get(hour)
-            if slot is None or hour < engine.windows.gone_before_ns or not frame.is_in(slot):
+            hour_ns = unpack(readings[0])[READ_NS] // HOUR_NS * HOUR_NS
+            if hour_ns < max(engine.highest_ns // HOUR_NS * HOUR_NS, engine.windows.gone_before_ns):
                 return None
-            return Found(state, frame, numbers, readings)
+            return Found(state, engine, frame, numbers, readings, hour_ns, data)
         return None
 
 
@@ -237,10 +246,9 @@ def _judge(found: list[Found | None], ticks: Ticks) -> None:
             one.derived = derived.derived
             one.at = DERIVED_BYTES * sample
             one.calm = frame.levels is not None and derived.calm[number]
-            assert frame.slot is not None  # noqa: S101 - `_maybe` found it
             one.tick = OrdinaryTick(
-                frame.engine, one.numbers[1], derived.highest[number], frame.containers, frame.namespaces, one.readings, frame.slot,
-                frame.windows, derived.samples, SAMPLE_BYTES * sample, derived.ticks[TICK_BYTES * number : TICK_BYTES * (number + 1)],
+                one.engine, one.numbers[1], derived.highest[number], frame.containers, frame.namespaces, one.readings, one.hour_ns,
+                derived.samples, SAMPLE_BYTES * sample, derived.ticks[TICK_BYTES * number : TICK_BYTES * (number + 1)],
             )  # fmt: skip
         else:
             found[place] = None
@@ -273,4 +281,4 @@ def remember(state: UsageState, tick: Mapping[str, Any], value: bytes | None, le
     seen = frame_of(data) if data is not None and len(set(containers)) == len(containers) else None
     if seen is None:
         return
-    engine.frame = Frame(seen, tick, engine, containers, tuple(namespaces), levels)
+    engine.frame = Frame(seen, tick, containers, tuple(namespaces), levels)

@@ -78,8 +78,9 @@ class Kept:
         in_window = window_bytes.sample_count(self.packed) if self.packed else 0
         if not self.noted:
             return in_window
-        columns = _columns(self.noted)
-        return in_window + (sum(columns[2::_TICK_COLUMNS]) if self.take is take_ticks else len(columns) // _SAMPLE_COLUMNS)
+        if self.take is take_ticks:
+            return in_window + sum(_columns(self.noted)[2::_TICK_COLUMNS])
+        return in_window + len(self.noted) // SAMPLE_BYTES
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Kept):

@@ -7,7 +7,7 @@ highest time before it: a tick is one instant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 from zlib import crc32
@@ -19,7 +19,7 @@ from streams.core.invalid import InvalidMessage
 from streams.core.rates import Namespaces, derive, gauges, host, nothing_known, plausible
 from streams.core.samples import ABSURD, BASELINE, FOLDED, FOLDED_LATE, FUTURE, LATE, OUT_OF_ORDER, Row, pack
 from streams.core.updates import Updates
-from streams.core.window_set import DEFAULT, Due, Policy, Slot, WindowSet, containers_due, grace_begins, window_record
+from streams.core.window_set import DEFAULT, Due, Policy, Sample, WindowSet, grace_begins, window_record
 from streams.core.windows import DAY_NS, HOUR_NS
 
 Record = dict[str, Any]
@@ -58,15 +58,13 @@ class OrdinaryTick:
     Attributes:
         namespaces: their network namespaces, as of their readings.
         readings: their packed counters, all columns.
-        slot: the hour that all readings lie in.
-        windows: the containers' windows in it.
+        hour_ns: begin of the hour that all readings lie in.
         sample_rows: rows as `gathering.note` takes them, from `sample_rows_at` on.
         tick_row: likewise.
     """
 
     __slots__ = (
-        "at_ns", "containers", "engine", "highest_ns", "namespaces", "readings", "sample_rows", "sample_rows_at", "slot", "tick_row",
-        "windows",
+        "at_ns", "containers", "engine", "highest_ns", "hour_ns", "namespaces", "readings", "sample_rows", "sample_rows_at", "tick_row",
     )  # fmt: skip
 
     def __init__(
@@ -77,8 +75,7 @@ class OrdinaryTick:
         containers: tuple[str, ...],
         namespaces: tuple[int, ...],
         readings: list[bytes],
-        slot: Slot,
-        windows: list[Kept],
+        hour_ns: int,
         sample_rows: bytes,
         sample_rows_at: int,
         tick_row: bytes,
@@ -89,8 +86,7 @@ class OrdinaryTick:
         self.containers = containers
         self.namespaces = namespaces
         self.readings = readings
-        self.slot = slot
-        self.windows = windows
+        self.hour_ns = hour_ns
         self.sample_rows = sample_rows
         self.sample_rows_at = sample_rows_at
         self.tick_row = tick_row
@@ -135,17 +131,21 @@ def fold_tick(
     if readings:
         derived = _judge(engine, tick, readings, record_timestamp_ms, policy)
         outputs.append(_record(state, engine, "samples", samples=derived, part=tick["part"], host_memory_bytes=tick["host_memory_bytes"]))
-    if engine.highest_ns >= engine.windows.due_ns:
-        outputs += _window_records(state, engine, _due(state, engine, policy))
+    if (windows := due_windows(state, engine, policy)) is not None:
+        outputs += _window_records(state, engine, windows)
+        let_go(state, engine, policy)
     return state, outputs
 
 
-def take_ordinary(state: UsageState, tick: OrdinaryTick, position: Position, policy: Policy = DEFAULT) -> list[Kept]:
+def take_ordinary(state: UsageState, tick: OrdinaryTick, position: Position, samples: Callable[[], Sequence[Sample]]) -> list[Kept]:
     """Folds a tick that was judged elsewhere as `fold_tick` would judge it: all of its samples are `folded`, none of them late.
 
     Whoever calls this knows: it is newer than the last position; it is of the engine's generation and names; every container has a last
-    reading, is alone in its network namespace, and has a window in the hour. It then has all windows returned take in what is noted, and
-    publishes `due_windows`.
+    reading and is alone in its network namespace; the hour is neither closed nor before the one its engine is in. It then has all windows
+    returned, and those that are due, take in what is noted before another tick is folded.
+
+    Args:
+        samples: gives the tick's samples as decoded; asked where a window begins, for the names.
     """
     state.position = position
     engine = tick.engine
@@ -156,23 +156,34 @@ def take_ordinary(state: UsageState, tick: OrdinaryTick, position: Position, pol
         readings[container_id] = packed
         if namespace > 0:
             namespaces[namespace] = packed
-    slot = tick.slot
+    slot = engine.windows.hour(tick.hour_ns)
     slot.count += len(tick.containers)
+    known = slot.containers
+    try:
+        windows = [known[container_id] for container_id in tick.containers]
+    except KeyError:
+        windows = [
+            known.get(sample["container_id"]) or engine.windows.begin(tick.hour_ns, slot, sample, unpack(packed)[READ_NS])
+            for sample, packed in zip(samples(), tick.readings, strict=True)
+        ]
     full: list[Kept] = []
-    note(slot.ticks, tick.windows, tick.sample_rows, tick.sample_rows_at, tick.tick_row, full)
-    if engine.highest_ns >= engine.windows.due_ns:
-        start = tick.highest_ns // HOUR_NS * HOUR_NS
-        full = (
-            [slot.ticks, *tick.windows]
-            if containers_due(start, slot, engine.highest_ns, policy)
-            else [slot.ticks, *(kept for kept in full if kept is not slot.ticks)]
-        )
+    note(slot.ticks, windows, tick.sample_rows, tick.sample_rows_at, tick.tick_row, full)
     return full
 
 
-def due_windows(state: UsageState, engine: EngineUsage, policy: Policy = DEFAULT) -> list[Due]:
-    """The windows to publish behind a tick that `take_ordinary` took; at most `WINDOWS_A_RECORD` go into one record."""
-    return _due(state, engine, policy) if engine.highest_ns >= engine.windows.due_ns else []
+def due_windows(state: UsageState, engine: EngineUsage, policy: Policy = DEFAULT) -> list[Due] | None:
+    """The windows to publish behind a tick; None: their cadence has not come. At most `WINDOWS_A_RECORD` go into one record.
+
+    Once they are published `let_go` follows, before another tick is folded. Each workspace has its own second of the minute, so that not
+    all publish in one.
+    """
+    if engine.highest_ns < engine.windows.due_ns:
+        return None
+    windows = engine.windows.due(engine.highest_ns, policy)
+    every = policy.hour_every_ns
+    phase = crc32(state.workspace_id.encode()) * 1_000_000 % every
+    engine.windows.due_ns = (engine.highest_ns - phase) // every * every + every + phase
+    return windows
 
 
 def publish_owed(state: UsageState, event_time_ms: int, policy: Policy = DEFAULT) -> list[Record]:
@@ -185,7 +196,7 @@ def publish_owed(state: UsageState, event_time_ms: int, policy: Policy = DEFAULT
     for engine in state.engines.values():
         owed = engine.windows.owed_at(engine.highest_ns, policy)
         if owed is not None and owed <= at_ns:
-            outputs += _window_records(state, engine, list(engine.windows.due(at_ns, policy, everything=True)))
+            outputs += _window_records(state, engine, engine.windows.due(at_ns, policy, everything=True))
     return outputs
 
 
@@ -272,17 +283,6 @@ def patience_ns(interval_ms: int, policy: Policy) -> int:
     return min(max(policy.gap_ns, 3_000_000 * interval_ms), HOUR_NS)
 
 
-def _due(state: UsageState, engine: EngineUsage, policy: Policy) -> list[Due]:
-    """Windows whose cadence has come. Each workspace has its own second of the minute, so that not all publish in one."""
-    windows = list(engine.windows.due(engine.highest_ns, policy))
-    every = policy.hour_every_ns
-    phase = crc32(state.workspace_id.encode()) * 1_000_000 % every
-    engine.windows.due_ns = (engine.highest_ns - phase) // every * every + every + phase
-    if grace_begins(engine.highest_ns, policy) > engine.windows.gone_before_ns:
-        _let_go(state, engine, policy)
-    return windows
-
-
 def _window_records(state: UsageState, engine: EngineUsage, windows: list[Due]) -> list[Record]:
     """Records of some windows, small enough for any broker."""
     return [
@@ -291,8 +291,10 @@ def _window_records(state: UsageState, engine: EngineUsage, windows: list[Due]) 
     ]
 
 
-def _let_go(state: UsageState, engine: EngineUsage, policy: Policy) -> None:
+def let_go(state: UsageState, engine: EngineUsage, policy: Policy = DEFAULT) -> None:
     """Keeps the value bounded: windows past grace leave, containers with the last hour they were in, engines long silent."""
+    if grace_begins(engine.highest_ns, policy) <= engine.windows.gone_before_ns:
+        return
     engine.windows.settle(engine.highest_ns, policy)
     unseen_before = grace_begins(engine.highest_ns, policy)
     for container_id in [container_id for container_id, last in engine.readings.items() if unpack(last)[READ_NS] < unseen_before]:

@@ -9,7 +9,7 @@ Format 1 had no windows of containers and no histograms: what it holds is contin
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from streams.core.counters import PACKED_BYTES
@@ -34,6 +34,7 @@ _SLOT_1: Final = struct.Struct(f"<qq?q{len(NUMBERS) + 4}q")
 _NOTHING: Final = Kept(take_samples)
 _OTHERS: Final = 0xFFFFFFFF
 """Instead of a container's number."""
+_COUNTED: Final = [f"<I{count}I" for count in range(64)]
 _HEX_ID: Final = 0xFFFFFFFF
 """Instead of a text's length: 32 bytes follow, to be read as 64 hex digits."""
 
@@ -42,12 +43,11 @@ def to_bytes(state: UsageState) -> bytes:
     """The value as bytes."""
     position = state.position
     out = [bytes([FORMAT]), _POSITION.pack(position is not None, *(position or (0, 0, 0)))]
-    _write_text(out, state.workspace_id)
-    out.append(_COUNT.pack(len(state.engines)))
+    out += (_text(state.workspace_id), _COUNT.pack(len(state.engines)))
     for _, engine in sorted(state.engines.items()):
         _write_engine(out, engine)
     if told := to_text(state.updates):
-        _write_text(out, told)
+        out.append(_text(told))
     return b"".join(out)
 
 
@@ -72,26 +72,24 @@ def from_bytes(data: bytes) -> UsageState:
 
 def _write_engine(out: list[bytes], engine: EngineUsage) -> None:
     windows = engine.windows
-    for text in (engine.engine_id, engine.engine_name, engine.workspace_name):
-        _write_text(out, text)
-    out.append(_COUNT.pack(len(engine.labels)))
+    out += (_text(engine.engine_id), _text(engine.engine_name), _text(engine.workspace_name), _COUNT.pack(len(engine.labels)))
     for name, value in sorted(engine.labels.items()):
-        _write_text(out, name)
-        _write_text(out, value)
+        out += (_text(name), _text(value))
     out.append(_ENGINE.pack(engine.generation, engine.highest_ns, engine.tick_at_ns, windows.gone_before_ns, windows.due_ns))
 
     out.append(_COUNT.pack(len(engine.readings)))
     number: dict[bytes, int] = {}
+    texts: dict[str, bytes] = {}
     for container_id, last in sorted(engine.readings.items()):
-        _write_text(out, container_id)
-        out.append(last)
+        text = texts[container_id] = _text(container_id)
+        out += (text, last)
         number.setdefault(last, len(number))
     out.append(_COUNT.pack(len(engine.namespaces)))
     for namespace, last in sorted(engine.namespaces.items()):
         out.append(_NAMESPACE.pack(namespace, number.get(last, -1)))
         if last not in number:
             out.append(last)
-    _write_windows(out, windows)
+    _write_windows(out, windows, texts)
 
 
 def _read_engine(source: _Reader, version: int) -> EngineUsage:
@@ -107,35 +105,44 @@ def _read_engine(source: _Reader, version: int) -> EngineUsage:
     return engine
 
 
-def _write_windows(out: list[bytes], windows: WindowSet) -> None:
-    """Container ids once, then the windows, which refer to them by number."""
-    slots = [*windows.hours.values(), *windows.days.values()]
-    ids = sorted(set().union(*(slot.members for slot in slots)))
+def _write_windows(out: list[bytes], windows: WindowSet, texts: Mapping[str, bytes]) -> None:
+    """Container ids once, then the windows, which refer to them by number.
+
+    Args:
+        texts: ids that were written before.
+    """
+    members: set[str] = set()
+    for slots in (windows.hours, windows.days):
+        for slot in slots.values():
+            members |= slot.members
+    ids = sorted(members)
     out.append(_COUNT.pack(len(ids)))
     for container_id in ids:
-        _write_text(out, container_id)
+        out.append(texts.get(container_id) or _text(container_id))
     number = {container_id: index for index, container_id in enumerate(ids)}
     number[OTHERS] = _OTHERS
-    for kept in (windows.hours, windows.days):
-        out.append(_COUNT.pack(len(kept)))
-        for start, slot in sorted(kept.items()):
+    for slots in (windows.hours, windows.days):
+        out.append(_COUNT.pack(len(slots)))
+        for start, slot in sorted(slots.items()):
             _write_slot(out, start, slot, number)
 
 
 def _write_slot(out: list[bytes], start: int, slot: Slot, number: Mapping[str, int]) -> None:
-    out.append(
+    ticks, containers, told = slot.ticks, slot.containers, slot.told
+    out += (
         _SLOT.pack(
             start, slot.count, slot.published_count, slot.published_final, slot.published_at_ns, slot.told_count, slot.told_final,
-            slot.told_at_ns, len(slot.ticks.packed), len(slot.ticks.noted),
-        )
+            slot.told_at_ns, len(ticks.packed), len(ticks.noted),
+        ),
+        ticks.packed,
+        bytes(ticks.noted),
+        _numbers([number[container_id] for container_id in slot.members]),
     )  # fmt: skip
-    out += (slot.ticks.packed, bytes(slot.ticks.noted))
-    _write_numbers(out, (number[container_id] for container_id in slot.members))
-    kept = {*slot.containers, *slot.told}
-    _write_numbers(out, (number[container_id] for container_id in kept))
-    for container_id in sorted(kept, key=number.__getitem__):
-        one = slot.containers.get(container_id, _NOTHING)
-        out += (_KEPT.pack(slot.told.get(container_id, 0), len(one.packed), len(one.noted)), one.packed, bytes(one.noted))
+    kept = sorted([(number[container_id], container_id) for container_id in {*containers, *told}])
+    out.append(_numbers([place for place, _ in kept]))
+    for _, container_id in kept:
+        one = containers.get(container_id, _NOTHING)
+        out += (_KEPT.pack(told.get(container_id, 0), len(one.packed), len(one.noted)), one.packed, bytes(one.noted))
 
 
 def _read_windows(source: _Reader, gone_before_ns: int, due_ns: int, read: Callable[[_Reader, list[str]], tuple[int, Slot]]) -> WindowSet:
@@ -168,22 +175,23 @@ def _read_slot_1(source: _Reader, ids: list[str]) -> tuple[int, Slot]:
     return start, Slot(ticks, window.sample_count, published, final, at_ns, members={ids[number] for number in source.numbers()})
 
 
-def _write_text(out: list[bytes], text: str) -> None:
+def _text(text: str) -> bytes:
     if len(text) == 64:
         try:
             packed = bytes.fromhex(text)
         except ValueError:
             packed = b""
         if packed.hex() == text:
-            out += (b"\xff\xff\xff\xff", packed)
-            return
+            return b"\xff\xff\xff\xff" + packed
     raw = text.encode("utf-8", "surrogatepass")
-    out += (_COUNT.pack(len(raw)), raw)
+    return _COUNT.pack(len(raw)) + raw
 
 
-def _write_numbers(out: list[bytes], numbers: Iterable[int]) -> None:
-    ordered = sorted(numbers)
-    out.append(struct.pack(f"<I{len(ordered)}I", len(ordered), *ordered))
+def _numbers(numbers: list[int]) -> bytes:
+    """How many, and they, in order."""
+    numbers.sort()
+    count = len(numbers)
+    return struct.pack(_COUNTED[count] if count < len(_COUNTED) else f"<I{count}I", count, *numbers)
 
 
 class _Reader:
@@ -209,10 +217,15 @@ class _Reader:
         return self._data[begin : self._at]
 
     def count(self) -> int:
-        return self.unpack(_COUNT)[0]
+        count: int = _COUNT.unpack_from(self._data, self._at)[0]
+        self._at += 4
+        return count
 
     def numbers(self) -> tuple[int, ...]:
-        return self.unpack(struct.Struct(f"<{self.count()}I"))
+        count = self.count()
+        numbers: tuple[int, ...] = struct.unpack_from(f"<{count}I", self._data, self._at)
+        self._at += 4 * count
+        return numbers
 
     def text(self) -> str:
         length = self.count()

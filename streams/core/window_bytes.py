@@ -37,6 +37,13 @@ def pack(window: Window) -> bytes:
     return b"".join(out + texts)
 
 
+def named(name: Name) -> bytes:
+    """A window of no samples that has a name."""
+    named_at, of_container, service = name
+    texts = [_text(of_container), _text(service)]
+    return b"".join((EMPTY[: _NUMBERS.size], HEAD.pack(0, named_at, len(texts[0]), len(texts[1])), *texts))
+
+
 def split(data: bytes) -> tuple[tuple[int, ...], Name, list[bytes]]:
     """What a packed window is made of.
 
@@ -78,7 +85,7 @@ def unpack(data: bytes) -> Window:
 
 
 def merge(packed: Iterable[bytes]) -> bytes:
-    """The merge of packed windows."""
+    """The merge of packed windows; of one that is not empty, itself."""
     some = [one for one in packed if one != EMPTY]
     return some[0] if len(some) == 1 else pack(merged(map(unpack, some)))
 

@@ -5,7 +5,7 @@ Lateness is judged by the engine's own highest time, so one host with a fast clo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 from streams.core import window_bytes
 from streams.core.gathering import Kept, gather, take_samples, take_ticks
 from streams.core.samples import READ_NS, Row
-from streams.core.windows import DAY_NS, HOUR_NS, METRICS, NO_NAME, NUMBERS, SECOND_NS, Window
+from streams.core.windows import DAY_NS, HOUR_NS, METRICS, NO_NAME, NUMBERS, SECOND_NS
 
 MAX_CONTAINERS: Final = 200
 """Containers of an engine with a window of their own in one hour or day; the others share `OTHERS`: a value stays below 512 KB."""
@@ -77,8 +77,8 @@ class Slot:
             if len(self.members) >= MAX_CONTAINERS:
                 return self.containers.setdefault(OTHERS, Kept(take_samples))
             self.members.add(container_id)
-        named = Window(name=(read_ns, sample["container_name"], sample["service"] or ""))
-        kept = self.containers[container_id] = Kept(take_samples, window_bytes.pack(named))
+        named = window_bytes.named((read_ns, sample["container_name"], sample["service"] or ""))
+        kept = self.containers[container_id] = Kept(take_samples, named)
         return kept
 
     def take_in(self, hour: Slot) -> None:
@@ -97,14 +97,28 @@ class Slot:
 
 
 class Due(NamedTuple):
-    """A window to publish, packed (`window_bytes`)."""
+    """A window to publish: the merge of its parts."""
 
     grain: str
     start_ns: int
     final: bool
-    packed: bytes
+    parts: Sequence[Kept]
     container_id: str | None
     container_count: int
+
+    def whole(self) -> bytes:
+        """The window as `window_bytes` has it; what is noted beside its parts is in them from now on."""
+        return window_bytes.merge([part.whole() for part in self.parts])
+
+
+def with_parts(some: Sequence[Kept], windows: Sequence[Due]) -> list[Kept]:
+    """Windows, and the parts of those to publish that have something noted, each once."""
+    found = {id(kept): kept for kept in some}
+    for due in windows:
+        for part in due.parts:
+            if part.noted:
+                found[id(part)] = part
+    return list(found.values())
 
 
 @dataclass(slots=True)
@@ -144,23 +158,28 @@ class WindowSet:
 
     def _add(self, start: int, rows: Sequence[Row], samples: Sequence[Sample], closed_before: int, first_part: bool) -> None:
         """Adds what lies in one hour."""
-        slot = self.hours.get(start)
-        if slot is None:
-            slot = self.hours[start] = Slot()
-            self.days.setdefault(start // DAY_NS * DAY_NS, Slot())
-            self.due_ns = 0
+        slot = self.hour(start)
         slot.count += len(rows)
         known = slot.containers
         try:
             containers = [known[sample["container_id"]] for sample in samples]
         except KeyError:
             containers = [
-                known.get(sample["container_id"]) or self._begin(start, slot, sample, row[READ_NS])
+                known.get(sample["container_id"]) or self.begin(start, slot, sample, row[READ_NS])
                 for sample, row in zip(samples, rows, strict=True)
             ]
         gather(slot.ticks, containers, rows, start + HOUR_NS <= closed_before, first_part)
 
-    def _begin(self, start: int, slot: Slot, sample: Sample, read_ns: int) -> Kept:
+    def hour(self, start: int) -> Slot:
+        """An hour, from now on kept."""
+        slot = self.hours.get(start)
+        if slot is None:
+            slot = self.hours[start] = Slot()
+            self.days.setdefault(start // DAY_NS * DAY_NS, Slot())
+            self.due_ns = 0
+        return slot
+
+    def begin(self, start: int, slot: Slot, sample: Sample, read_ns: int) -> Kept:
         """The window of a container that had none in the hour; it becomes a member of the day."""
         members = self.days[start // DAY_NS * DAY_NS].members
         if len(members) < MAX_CONTAINERS:
@@ -183,40 +202,43 @@ class WindowSet:
         for start in [start for start in self.days if start + DAY_NS <= self.gone_before_ns]:
             del self.days[start]
 
-    def due(self, at_ns: int, policy: Policy, *, everything: bool = False) -> Iterator[Due]:
+    def due(self, at_ns: int, policy: Policy, *, everything: bool = False) -> list[Due]:
         """Windows whose content or finality changed since they were published, and marks them as published at `at_ns`.
 
         `everything`: those, too, whose cadence has not come; so are those that are about to leave.
         """
+        found: list[Due] = []
         ended, leaving = False, grace_begins(at_ns, policy)
         for start, slot in sorted(self.hours.items()):
-            final = _is_final(start, slot, at_ns, policy)
+            final = slot.published_final or start + HOUR_NS + policy.delay_ns <= at_ns
             if (slot.count, final) != (slot.published_count, slot.published_final):
-                yield _publish(slot, Due("hour", start, final, slot.ticks.whole(), None, len(slot.members)), at_ns)
+                found.append(Due("hour", start, final, (slot.ticks,), None, len(slot.members)))
+                _published(slot, slot.count, final, at_ns)
             ended |= final and not slot.told_final
             at_once = everything or start + HOUR_NS <= leaving
             if _containers_due(slot, slot.count, final, at_ns, 0 if at_once else policy.container_hour_every_ns):
                 for container_id, kept in sorted(slot.containers.items()):
                     if _untold(slot, container_id, kept.sample_count(), final):
-                        yield Due("hour", start, final, kept.whole(), container_id, 1)
+                        found.append(Due("hour", start, final, (kept,), container_id, 1))
                 _told(slot, slot.count, final, at_ns)
         for start, slot in sorted(self.days.items()):
-            yield from self._due_day(start, slot, at_ns, policy, everything or start + DAY_NS <= leaving, ended)
+            self._due_day(found, start, slot, at_ns, policy, everything or start + DAY_NS <= leaving, ended)
+        return found
 
-    def _due_day(self, start: int, slot: Slot, at_ns: int, policy: Policy, at_once: bool, ended: bool) -> Iterator[Due]:
+    def _due_day(self, found: list[Due], start: int, slot: Slot, at_ns: int, policy: Policy, at_once: bool, ended: bool) -> None:
         final = slot.published_final or start + DAY_NS + policy.delay_ns <= at_ns
         hours = [hour for begin, hour in self.hours.items() if start <= begin < start + DAY_NS]
-        count = slot.count + sum(hour.count for hour in hours)
+        count = slot.count + sum([hour.count for hour in hours])
         soon = final != slot.published_final or at_once
         if (count, final) != (slot.published_count, slot.published_final) and (
             soon or not 0 <= at_ns - slot.published_at_ns < policy.day_every_ns
         ):
-            day = window_bytes.merge(each.ticks.whole() for each in (slot, *hours))
-            yield _publish(slot, Due("day", start, final, day, None, len(slot.members)), at_ns)
+            found.append(Due("day", start, final, [each.ticks for each in (slot, *hours)], None, len(slot.members)))
+            _published(slot, count, final, at_ns)
         if _containers_due(slot, count, final, at_ns, 0 if at_once or ended else policy.container_day_every_ns):
             for container_id, parts in sorted(of_day(slot, hours).items()):
-                if _untold(slot, container_id, sum(kept.sample_count() for kept in parts), final):
-                    yield Due("day", start, final, window_bytes.merge(kept.whole() for kept in parts), container_id, 1)
+                if _untold(slot, container_id, sum([kept.sample_count() for kept in parts]), final):
+                    found.append(Due("day", start, final, parts, container_id, 1))
             _told(slot, count, final, at_ns)
 
     def clock_ran_back(self, now_ns: int) -> None:
@@ -244,15 +266,6 @@ class WindowSet:
 def grace_begins(highest_ns: int, policy: Policy) -> int:
     """Hours that end by then are past grace."""
     return (highest_ns - policy.delay_ns - policy.grace_ns) // HOUR_NS * HOUR_NS
-
-
-def containers_due(start: int, slot: Slot, at_ns: int, policy: Policy) -> bool:
-    """Whether the windows of an hour's containers are to be published; the hour is not about to leave."""
-    return _containers_due(slot, slot.count, _is_final(start, slot, at_ns, policy), at_ns, policy.container_hour_every_ns)
-
-
-def _is_final(start: int, slot: Slot, at_ns: int, policy: Policy) -> bool:
-    return slot.published_final or start + HOUR_NS + policy.delay_ns <= at_ns
 
 
 def of_day(day: Slot, hours: Sequence[Slot]) -> dict[str, list[Kept]]:
@@ -283,15 +296,13 @@ def _told(slot: Slot, count: int, final: bool, at_ns: int) -> None:
     slot.told_count, slot.told_final, slot.told_at_ns = count, final, at_ns
 
 
-def _publish(slot: Slot, due: Due, at_ns: int) -> Due:
-    slot.published_count = window_bytes.sample_count(due.packed)
-    slot.published_final, slot.published_at_ns = due.final, at_ns
-    return due
+def _published(slot: Slot, count: int, final: bool, at_ns: int) -> None:
+    slot.published_count, slot.published_final, slot.published_at_ns = count, final, at_ns
 
 
 def window_record(due: Due) -> dict[str, Any]:
     """A window as the schema `usage` has it."""
-    numbers, name, histograms = window_bytes.split(due.packed)
+    numbers, name, histograms = window_bytes.split(due.whole())
     *plain, _, cpu_last, _, memory_last = numbers
     record: dict[str, Any] = dict(zip(NUMBERS, plain, strict=True))
     if due.container_id is not None:

@@ -21,7 +21,7 @@ BATCH_BYTES: Final = 900_000
 #: Largest record a changelog takes; its topics are created for it. A table value above it stops the worker, named.
 MAX_VALUE_BYTES: Final = 16 << 20
 
-_KEYS_REMEMBERED: Final = 65_536
+_KEYS_REMEMBERED: Final = 1 << 18
 
 #: Key, value, headers and timestamp (ms; None: now) of a record.
 Row = tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes]], int | None]

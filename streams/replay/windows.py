@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from streams.core import window_bytes
 from streams.core.facts import Position
 from streams.core.histogram import from_bytes
 from streams.core.samples import FOLDED, FOLDED_LATE, READ_NS, Row
@@ -238,10 +237,9 @@ def _due(windows: WindowSet, key: WindowKey) -> Due | None:
         own = slot.containers.get(key.container_id) if key.grain == "hour" else None
         kept = [own] if own is not None else of_day(slot, hours).get(key.container_id, []) if key.grain == "day" else []
         count = 1
-    packed = window_bytes.merge(each.whole() for each in kept) if kept else b""
-    if not packed or not window_bytes.sample_count(packed):
+    if not any(each.sample_count() for each in kept):
         return None
-    return Due(key.grain, start_ns, True, packed, key.container_id or None, count)
+    return Due(key.grain, start_ns, True, kept, key.container_id or None, count)
 
 
 def _window(windows: WindowSet, key: WindowKey) -> Record | None:

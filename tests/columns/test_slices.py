@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from random import Random
 
 import pytest
@@ -12,6 +13,7 @@ from benchmarks.fold_usage import Fleet
 from schemas.codec import codec
 from schemas.tick_decoder import FIELDS, TickDecoder, TickNumbers
 from schemas.tick_frame import frame_of
+from streams.columns.slices import Frame
 from streams.core.facts import Position
 from streams.lane import Input
 from tests.columns.desk import Desk, messages
@@ -65,7 +67,31 @@ def test_steady_containers_are_all_ordinary_but_for_each_workspaces_first_ticks(
 
 def test_a_slice_ends_where_enough_waits_and_the_order_of_what_is_said_stays() -> None:
     desk = both(of_fleet(Fleet(300, 3), 5), Random(1), 2_000)
-    assert desk.ordinary == 300 * 3
+    assert desk.ordinary == 300 * 4
+
+
+@pytest.mark.parametrize("singly", [False, True])
+def test_a_whole_hour_begins_many_at_a_time(singly: bool) -> None:
+    every = of_fleet(Fleet(20, 3), 2)
+    desk = Desk(singly=singly)
+    desk.fold(every[:20])
+    desk.fold(every[20:])
+    assert desk.ordinary == (0 if singly else 20)
+    assert sum(("wst-type", b"windows") in record.headers for record in desk.sent) == 20
+
+
+def test_what_grows_cold_is_gone_without_a_collector_of_garbage() -> None:
+    # A worker calls the collector for young objects only: what lies in a cycle would stay for ever.
+    gc.collect()
+    gc.disable()
+    try:
+        desk = Desk()
+        desk.fold(of_fleet(Fleet(30, 2), 3))
+        assert desk.ordinary > 0
+        desk.commit(0)
+        assert [one for one in gc.get_objects() if isinstance(one, Frame)] == []
+    finally:
+        gc.enable()
 
 
 @given(st.integers(0, 1 << 32), st.integers(2, 30))
