@@ -23,12 +23,13 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import httpx
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from producers.fleet import FleetPlan
@@ -95,7 +96,7 @@ def held(pid: int, at_s: float) -> Held:
     """What a process has now.
 
     Raises:
-        OSError: it is no more.
+        OSError, KeyError: it is no more, or has ended and nobody has heard of it yet.
     """
     status = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
     user, system = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
@@ -137,7 +138,12 @@ def running(folder: Path, asked: argparse.Namespace) -> Iterator[Site]:
     fleet = (sys.executable, "-m", "tests.faults.part", "producer")
     chosen = [replace(part, argv=fleet) if part.name == PRODUCER else part for part in parts(source)]
     said: list[str] = []
-    tree = Tree(chosen, environment(clean_environment(settings), folder, port, source), folder, said.append)
+
+    def say(line: str) -> None:
+        said.append(line)
+        print(f"{time.strftime('%H:%M:%S')} {line}", file=sys.stderr, flush=True)
+
+    tree = Tree(chosen, environment(clean_environment(settings), folder, port, source), folder, say)
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()
     thread = threading.Thread(target=lambda: loop.run_until_complete(tree.run(stop)))
@@ -189,19 +195,35 @@ def past(journal: Journal, minutes: float, seed: int) -> Callable[[], None]:
     return work
 
 
-def client(api: str) -> Callable[[], None]:
-    """A client that listens for a while, asks around and leaves."""
+class Client:
+    """Listens for a while, asks around and leaves, again and again.
 
-    def work() -> None:
-        with httpx.Client(base_url=f"{api}/api/v1", trust_env=False, timeout=60) as asking:
-            with connect(f"ws{api.removeprefix('http')}/api/v1/stream?what=events,states,metrics", max_size=None) as socket:
-                until = time.monotonic() + 5
-                while time.monotonic() < until:
-                    socket.recv(timeout=60)
-            for path in ("workspaces", "summary", "events?limit=100", "alerts", "top", "trends", "statistics"):
-                asking.get(path).raise_for_status()
+    Attributes:
+        answered, refused: questions; a machine that is busy with other things lets some take too long.
+    """
 
-    return work
+    def __init__(self, api: str) -> None:
+        self._api = api
+        self.answered = self.refused = 0
+
+    def work(self) -> None:
+        """Comes once; an API that is being started again is left for a moment."""
+        try:
+            self._listen()
+            with httpx.Client(base_url=f"{self._api}/api/v1", trust_env=False, timeout=60) as asking:
+                for path in ("workspaces", "summary", "events?limit=100", "alerts", "top", "trends", "statistics"):
+                    is_answered = asking.get(path).is_success
+                    self.answered += is_answered
+                    self.refused += not is_answered
+        except (OSError, httpx.HTTPError, WebSocketException):
+            self.refused += 1
+            time.sleep(1)
+
+    def _listen(self) -> None:
+        with connect(f"ws{self._api.removeprefix('http')}/api/v1/stream?what=events,states,metrics", max_size=None) as socket:
+            until = time.monotonic() + 5
+            while time.monotonic() < until:
+                socket.recv(timeout=60)
 
 
 def watch(site: Site, minutes: float) -> dict[str, list[Held]]:
@@ -213,7 +235,8 @@ def watch(site: Site, minutes: float) -> dict[str, list[Held]]:
         for name, pid in site.pids().items():
             if known.setdefault(name, pid) != pid:
                 known[name], seen[name] = pid, []
-            seen.setdefault(name, []).append(held(pid, at_s))
+            with suppress(OSError, KeyError):  # it has just ended: the tree says so, and starts it again
+                seen.setdefault(name, []).append(held(pid, at_s))
         time.sleep(EVERY_S)
     return seen
 
@@ -235,8 +258,6 @@ def report(seen: Mapping[str, Sequence[Held]], site: Site) -> int:
             told.append(f"{figure} {first:.0f} → {last:.0f} ({found.per_hour:+.1f} an hour{', GROWS' if found.grows else ''})")
             growing += found.grows
         print(", ".join(told))
-    for line in site.said:
-        print(f"the tree said: {line}")
     size = subprocess.run(["du", "-sm", str(site.folder)], capture_output=True, text=True, check=True).stdout.split()[0]
     print(f"data directory {size} MB; {growing} figures grow")
     return growing + len(site.said)
@@ -253,12 +274,14 @@ def main() -> int:
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="wst-soak-") as name, running(Path(name), asked) as site:
         journal = Journal(Path(name) / "journal.sqlite", PARTITIONS)
-        with beside(past(journal, asked.minutes, asked.seed), client(site.api)):
+        client = Client(site.api)
+        with beside(past(journal, asked.minutes, asked.seed), client.work):
             seen = watch(site, asked.minutes)
         journal.close()
         print(
             f"{asked.minutes:g} min: {asked.workspaces} × {asked.containers} containers every {asked.collect:g} s, "
-            f"{asked.deeds:g} deeds/s, {PAST_H} hours of 12 workspaces more"
+            f"{asked.deeds:g} deeds/s, {PAST_H} hours of 12 workspaces more; "
+            f"{client.answered} questions answered, {client.refused} not"
         )
         return int(report(seen, site) > 0)
 
