@@ -45,7 +45,7 @@ compiled: $(VENV)/dev.stamp ## the hot modules as machine code where there is a 
 	@$(BIN)/python -m pytest -q $(IN_PARALLEL) tests/core_usage tests/columns tests/core_state tests/time/test_replay.py tests/schemas/test_tick_decoder.py tests/schemas/test_usage_decoder.py tests/schemas/test_usage_encoder.py tests/lane/test_agents.py
 
 bench: $(VENV)/dev.stamp ## the long measurements: make bench ARGS=codec runs one
-	@for name in $(if $(ARGS),$(ARGS),$(basename $(notdir $(filter-out %/__init__.py,$(wildcard benchmarks/*.py))))); do \
+	@for name in $(if $(ARGS),$(ARGS),$(basename $(notdir $(filter-out %/__init__.py %/stack.py,$(wildcard benchmarks/*.py))))); do \
 		echo "== $$name"; $(BIN)/python -m benchmarks.$$name; done
 
 faults: $(VENV)/dev.stamp ## kill, pause and break everything, then compare: make faults ARGS="--seed 1 --minutes 20"

@@ -70,11 +70,11 @@ class Fleet:
         }
         return counters
 
-    def _move(self, counters: dict[str, int], read_ns: int) -> bytes:
+    def _move(self, counters: dict[str, int], read_ns: int, interval_s: float) -> bytes:
         draw = self._random.randrange
         counters["read_ns"] = read_ns + draw(40_000_000)
         counters["cpu_total_ns"] += draw(4 * SECOND_NS)
-        counters["system_cpu_ns"] += 8 * TICK_S * SECOND_NS
+        counters["system_cpu_ns"] += round(8 * interval_s * SECOND_NS)
         counters["memory_usage_bytes"] = (1 << 28) + draw(1 << 26)
         counters["page_faults"] += draw(1000)
         counters["network_rx_bytes"] += draw(10**6)
@@ -85,30 +85,35 @@ class Fleet:
     def tick(self, number: int) -> Iterator[Record]:
         """One tick of all workspaces."""
         at_ns = (START_S + TICK_S * number) * SECOND_NS
-        for workspace_id, containers in self._workspaces:
-            yield {
-                "workspace_id": workspace_id,
-                "workspace_name": "shop",
-                "engine_id": "9f1a3c52-6f4b-4f0e-8a57-2d1f7c0b9e11",
-                "engine_name": "laptop",
-                "generation": 0,
-                "tick_at_ns": at_ns,
-                "interval_ms": 1000 * TICK_S,
-                "part": 0,
-                "parts": 1,
-                "host_cpus": 8,
-                "host_memory_bytes": 1 << 34,
-                "labels": {},
-                "samples": [
-                    {
-                        "container_id": container,
-                        "container_name": f"shop-web-{index}",
-                        "service": "web",
-                        "counters": self._move(self._counters[container], at_ns),
-                    }
-                    for index, container in enumerate(containers)
-                ],
-            }
+        for which in range(len(self._workspaces)):
+            yield self.tick_of(which, at_ns)
+
+    def tick_of(self, which: int, at_ns: int, interval_s: float = TICK_S) -> Record:
+        """One workspace's tick, so long after its last one."""
+        workspace_id, containers = self._workspaces[which]
+        return {
+            "workspace_id": workspace_id,
+            "workspace_name": "shop",
+            "engine_id": "9f1a3c52-6f4b-4f0e-8a57-2d1f7c0b9e11",
+            "engine_name": "laptop",
+            "generation": 0,
+            "tick_at_ns": at_ns,
+            "interval_ms": round(1000 * interval_s),
+            "part": 0,
+            "parts": 1,
+            "host_cpus": 8,
+            "host_memory_bytes": 1 << 34,
+            "labels": {},
+            "samples": [
+                {
+                    "container_id": container,
+                    "container_name": f"shop-web-{index}",
+                    "service": "web",
+                    "counters": self._move(self._counters[container], at_ns, interval_s),
+                }
+                for index, container in enumerate(containers)
+            ],
+        }
 
 
 class Run:
