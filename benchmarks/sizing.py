@@ -193,10 +193,10 @@ def main() -> None:
     print("\n".join(table(fleet, MEASURED, Choices(price=asked.price))))
 
 
-#: 2026-12-01, 2 cores (AMD EPYC), compiled. Worker: `benchmarks.usage_agent` (load 40–50), 28.0 µs with a commit of each tick, as at 10 s, and
-#: 5 for the lane; its memory by the same. Producer: `benchmarks.telegraf`. Archive: `benchmarks.sink`, windows' rows included (5.8 µs a sample and 0.078 rows
-#: of 115 µs), split between sink and ClickHouse as `benchmarks.load fleet` saw it. Kafka: `benchmarks.load`. Changelog: a day of one
-#: workspace of four, encoded.
+#: 2026-12-01, 2 cores (AMD EPYC), compiled. Worker: `benchmarks.usage_agent` (load 40–50), 28.0 µs with a commit of each tick, as at
+#: 10 s, and 5 for the lane; its memory by the same. Producer: `benchmarks.telegraf`. Archive: `benchmarks.sink`, windows' rows included
+#: (5.8 µs a sample and 0.078 rows of 115 µs), split between sink and ClickHouse as `benchmarks.load fleet` saw it. Kafka:
+#: `benchmarks.load`. Changelog: a day of one workspace of four, encoded.
 MEASURED: Final = Costs(
     producer_us=730.0,
     kafka_us=36.3,

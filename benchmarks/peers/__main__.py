@@ -157,7 +157,7 @@ def plot(found: dict[str, float]) -> str:
     size = 20 + height * len(ordered)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 660 {size}" font-family="sans-serif" font-size="13">'
-        f"<title>Samples folded a second on one core</title>{''.join(bars)}</svg>\n"
+        f'<title>Samples folded a second on one core</title><rect width="660" height="{size}" fill="#fff"/>{"".join(bars)}</svg>\n'
     )
 
 
