@@ -175,7 +175,7 @@ def compare(cluster: Cluster, traffic: Traffic) -> None:
     hours = [window["sample_count"] for key, window in windows.items() if key[2] == "hour"]
     pairs = {
         "samples": (ask("SELECT count(), uniqExact(container_id, read_at) FROM samples"), [traffic.samples] * 2),
-        "facts": (ask("SELECT count(), uniqExact(id) FROM docker_events"), [traffic.facts] * 2),
+        "events": (ask("SELECT count(), uniqExact(id) FROM docker_events WHERE kind = 'engine_event'"), [traffic.facts] * 2),
         "changes": (ask("SELECT count(), uniqExact(id) FROM workspace_changes"), [changes] * 2),
         "hours and samples in them": (ask("SELECT count(), sum(sample_count) FROM usage_hourly_rows FINAL"), [len(hours), sum(hours)]),
     }
