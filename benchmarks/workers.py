@@ -63,6 +63,8 @@ class Group:
             # The fleet's times lie in the past: nothing of them is to be deleted as old.
             config |= {"retention_ms": "-1"}
             broker.create_topic(topic.full(self._prefix), PARTITIONS, **config)
+        there = {topic.full(self._prefix) for topic in topics.ALL}
+        wait_until(lambda: there <= set(self._admin.list_topics(timeout=10).topics), "its topics")  # a worker without them ends
         self._environment = os.environ | {
             "WST_BROKERS": broker.bootstrap, "WST_TOPIC_PREFIX": self._prefix, "WST_PARTITIONS": str(PARTITIONS),
             "WST_DATA_DIR": str(folder),
