@@ -126,10 +126,11 @@ class ClickHouseArchive:
     def _ask(self, client: Client, statement: str, parameters: dict[str, Any]) -> list[Record]:
         with explained(self._address):
             result = client.query(statement, parameters=parameters, settings=dict(_QUERY_SETTINGS), query_formats={"DateTime64": "int"})
+            found = result.result_columns  # read from the archive only now
         scales = [kind.scale if isinstance(kind, DateTime64) else None for kind in result.column_types]
         columns = [
             column if scale is None else [None if ticks is None else time_text(ticks * 10 ** (9 - scale)) for ticks in column]
-            for column, scale in zip(result.result_columns, scales, strict=True)
+            for column, scale in zip(found, scales, strict=True)
         ]
         return [dict(zip(result.column_names, row, strict=True)) for row in zip(*columns, strict=True)]
 
@@ -165,7 +166,7 @@ class ClickHouseArchive:
                 query_formats={"DateTime64": "int"},
                 column_formats=dict.fromkeys(raw, "bytes"),
             )
-        return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
+            return [dict(zip(result.column_names, row, strict=True)) for row in result.result_rows]
 
     async def close(self) -> None:
         """Lets go of the connections, after the queries that run."""

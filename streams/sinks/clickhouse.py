@@ -156,6 +156,9 @@ def explained(address: Address) -> Iterator[None]:
         yield
     except ClickHouseError as error:
         raise _explain(address, error) from error
+    except UnicodeDecodeError as error:
+        # Seen once, of the engine in process on a machine without a free processor: a block of an answer that was none.
+        raise Busy(f"ClickHouse at {address.shown} does not answer in a way that can be read ({error})", "ask again") from error
 
 
 def _explain(address: Address, error: ClickHouseError) -> WstError:

@@ -12,15 +12,17 @@ import httpx
 import pytest
 from clickhouse_connect.driver import Client
 
+from schemas.errors import WstError
 from streams import migrate
 from streams.api.app import make_app
 from streams.query.carry import Bounds
 from streams.query.clickhouse_archive import ClickHouseArchive
 from streams.query.free import FreeQueries
-from streams.sinks.clickhouse import Address, Busy, connect
+from streams.sinks.clickhouse import Address, Busy, connect, explained
 from tests.face.api_parts import LOCAL, make_live, whole_state
-from tests.platform.clickhouse_http import ClickHouseHttpServer
+from tests.platform.clickhouse_http import ClickHouseHttpServer, Fault
 from tests.platform.process import PATIENCE_S
+from tests.sinks.archives import Real
 
 MANY = [whole_state(f"ws-{number:03}@laptop") for number in range(200)]
 QUESTIONS = ("/api/v1/alerts", "/api/v1/events", "/api/v1/query?sql=SELECT%201", "/api/v1/export/samples_rows")
@@ -113,3 +115,31 @@ async def test_a_turn_ends_with_its_question_whoever_has_gone_away(filled: Addre
     assert await other
     await archive.close()
     await free.close()
+
+
+async def test_an_answer_that_ends_half_way_is_told_as_an_archive_that_does_not_answer(
+    private_clickhouse_http: ClickHouseHttpServer, address: Address
+) -> None:
+    archive = ClickHouseArchive(address)
+    app = make_app(make_live(*MANY), archive, LOCAL, dict)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app, raise_app_exceptions=False), base_url="http://api") as api:
+        private_clickhouse_http.fail(Fault("cut", "workspace_changes_rows"))
+        cut = await api.get("/api/v1/events")
+        assert (cut.status_code, "does not answer" in cut.json()["detail"]) == (503, True), cut.text
+        assert (await api.get("/api/v1/events")).status_code == 200
+    await archive.close()
+
+
+async def test_what_goes_wrong_in_the_middle_of_an_answer_is_told_as_what_it_is(
+    chdb_archive: Real, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fails_late = "SELECT number, toString(number) AS text, throwIf(number = 450000, 'too late') AS late FROM numbers(500000)"
+    monkeypatch.setattr("streams.query.clickhouse_archive.sql_of", lambda _: fails_late)
+    for asked in (chdb_archive.archive.ask("late", {}), chdb_archive.archive.look("late", {})):
+        with pytest.raises(WstError, match="too late"):
+            await asked
+
+
+def test_an_answer_that_cannot_be_read_may_come_later() -> None:
+    with pytest.raises(Busy, match="does not answer"), explained(Address("chdb:///nowhere", "wst")):
+        b"\x80".decode()
