@@ -6,11 +6,12 @@ import contextlib
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -201,6 +202,21 @@ def test_embedded_with_a_new_wire_nothing_is_missed_and_nothing_said_twice_under
     assert found.states == reference.states
 
 
+def stop_between_writes(worker: subprocess.Popen[Any], journal: Path) -> None:
+    """Stops a worker where it holds no lock of the journal: in the middle of a write it would keep all others out."""
+    with closing(sqlite3.connect(journal, timeout=0, isolation_level=None)) as database:
+        while True:
+            worker.send_signal(signal.SIGSTOP)
+            assert os.WIFSTOPPED(os.waitpid(worker.pid, os.WUNTRACED)[1]), "all of its threads stand still"
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("ROLLBACK")
+                return
+            except sqlite3.OperationalError:
+                worker.send_signal(signal.SIGCONT)
+                time.sleep(0.01)
+
+
 @pytest.mark.disk
 def test_embedded_on_a_disk_that_is_full_it_ends_and_its_successor_misses_and_doubles_nothing(tmp_path: Path) -> None:
     facts = life(random.randrange(10**6), 20, 600)
@@ -210,7 +226,7 @@ def test_embedded_on_a_disk_that_is_full_it_ends_and_its_successor_misses_and_do
         embedded.append(facts[:300])
         worker = embedded.start()
         wait_until(lambda: len(embedded.read().events) > 0, "progress")
-        worker.send_signal(signal.SIGSTOP)
+        stop_between_writes(worker, embedded.journal.path)
         embedded.append(facts[300:])
         disk.fill()
         worker.send_signal(signal.SIGCONT)
