@@ -67,7 +67,8 @@ def reconcile(parts: Sequence[Record], states: Iterable[Record], make_id: MakeId
     by_number = {part["part"]: part for part in parts}
     head = _head(by_number)
     listed = {entry["container"]["id"]: entry for _, part in sorted(by_number.items()) for entry in part["containers"]}
-    complete = by_number.keys() == set(range(head["parts"]))
+    # Not by a set of all numbers there should be: a listing may say that it has two thousand million parts.
+    complete = len(by_number) == head["parts"] and all(0 <= number < head["parts"] for number in by_number)
     folded = _folded(states, head["engine_id"])
     writer = _Writer(head, make_id)
     corrections = 0

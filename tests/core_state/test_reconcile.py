@@ -101,6 +101,12 @@ def test_an_incomplete_listing_says_nothing_of_what_has_vanished() -> None:
     assert (web.container().state, web.container("db").state) == ("running", "exited")
 
 
+@pytest.mark.parametrize(("part", "parts"), [(0, 2**31 - 1), (0, 0), (0, -1), (1, 1), (-1, 1)])
+def test_a_listing_that_counts_its_parts_absurdly_is_an_incomplete_one(part: int, parts: int) -> None:
+    of = folded(event("create", 0), event("start", 1))
+    assert compare(of, listing(60, part=part, parts=parts)).corrections == 0
+
+
 def test_parts_may_come_in_any_order_and_twice() -> None:
     web = folded(*UP, event("start", 2, "db"))
     first, second = listing(30, listed("web", "running"), parts=2), listing(30, listed("db", "running"), part=1, parts=2)
