@@ -82,7 +82,8 @@ class UsageDecoder:
         self._known: dict[bytes, list[_Known]] = {}
         self._remembered = 0
         self._tick, self._tick_at_ns = b"", 0
-        self._end = b""
+        # Nothing yet: an empty one would equal that of a record cut within its last value.
+        self._end: bytes | None = None
 
     def decode(self, key: bytes | None, data: bytes | None) -> Sampled | Record:
         """Decodes one record of any published version; samples where it has any and nothing else.

@@ -98,6 +98,17 @@ def test_damaged_bytes_give_what_the_codec_gives_the_same_error_too(pair: tuple[
         assert outcome(lambda data: decoder.decode(b"k", data), data) == outcome(CODEC.decode, data)
 
 
+def test_a_record_that_is_cut_within_its_last_value_is_refused_also_as_the_first_one_read_so() -> None:
+    who = {"container_id": "c", "container_name": "web", "service": "web", "outcome": "folded", **FRESH}
+    record = {"kind": "samples", "workspace_id": "shop@laptop", "workspace_name": "shop", "engine_id": "E1", "engine_name": "laptop"}
+    numbers = {"generation": 0, "epoch": 1, "partition": 2, "offset": 3, "tick_at_ns": 4, "part": 0, "host_memory_bytes": 5}
+    data = CODEC.encode(record | numbers | {"labels": {}, "samples": [who]})
+    decoder = UsageDecoder()
+    decoder.decode(b"k", data)
+    with pytest.raises(Undecodable):
+        decoder.decode(b"k", data[:-20])
+
+
 def test_no_value_at_all_is_refused_as_the_codec_does() -> None:
     assert outcome(lambda data: DECODER.decode(b"k", data), None) == outcome(CODEC.decode, None)
 
