@@ -35,8 +35,9 @@ class Mutes:
     """Asks the API of the settings."""
 
     def __init__(self, settings: Settings) -> None:
+        self._settings = settings
         self._address = settings.api.rstrip("/")
-        self._client = httpx.AsyncClient(headers=headers_for_api(settings), timeout=_TIMEOUT_S, trust_env=False)
+        self._client = httpx.AsyncClient(timeout=_TIMEOUT_S, trust_env=False)
         self._told_s = float("-inf")
 
     async def __call__(self, event: Event) -> bool:
@@ -44,7 +45,9 @@ class Mutes:
         if event["type"] not in ALERTS or not event["workspace_id"]:
             return False
         try:
-            answer = await self._client.get(f"{self._address}/api/v1/workspaces/{path_part(event['workspace_id'])}")
+            path = f"/api/v1/workspaces/{path_part(event['workspace_id'])}"
+            # Looked up each time: the API of a `wst up` makes its token while the handlers start.
+            answer = await self._client.get(f"{self._address}{path}", headers=headers_for_api(self._settings))
             if answer.status_code == httpx.codes.NOT_FOUND:
                 return False
             until = answer.raise_for_status().json().get("muted_until")

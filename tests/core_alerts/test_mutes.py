@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from schemas.settings import Settings
-from schemas.tokens import make_token
+from schemas.tokens import FILE, make_token
 from streams.api.guard import Guard
 from streams.handlers.mutes import Mutes
 from tests.face.api_parts import served, whole_state
@@ -31,6 +31,10 @@ async def test_an_api_that_made_its_own_token_is_asked_with_it(tmp_path: Path) -
     shop = whole_state("shop@laptop", muted_until_ns=time.time_ns() + 3_600 * 10**9)
     with served(shop, guard=Guard(None, make_token(tmp_path), None)) as api:
         assert await Mutes(Settings(api=api.url, data_dir=tmp_path))(ALERT)
+        early = Mutes(Settings(api=api.url, data_dir=tmp_path / "first start"))
+        (tmp_path / "first start").mkdir()
+        (tmp_path / "first start" / FILE).write_text(make_token(tmp_path))
+        assert await early(ALERT), "also by handlers that were there before the token"
         assert not await Mutes(Settings(api=api.url, data_dir=tmp_path / "another"))(ALERT), "refused, it mutes nothing"
 
 
