@@ -41,3 +41,5 @@ def log_to_stderr(log_format: str, level: int) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(_JsonLines() if log_format == "json" else _TextLines(_LINE))
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    # It tells of each connection that it tries again; what comes of it is told by whoever asked.
+    logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)

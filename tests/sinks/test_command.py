@@ -12,13 +12,15 @@ from tests.platform.process import free_port
 from tests.sinks.process import wst
 
 
-def refused(status: int, *words: str, **settings: str) -> None:
+def refused(status: int, *words: str, **settings: str) -> list[str]:
+    """Has the sink refuse to start; returns all that it said."""
     done = wst("sink", **settings)
     lines = done.stderr.splitlines()
     assert done.returncode == status, done.stderr
     assert lines[-1].startswith("wst: ")
     assert all(word in lines[-1] for word in words), lines[-1]
     assert "Traceback" not in done.stderr
+    return lines
 
 
 @pytest.fixture
@@ -29,7 +31,8 @@ def migrated(clickhouse_http: ClickHouseHttpServer, unique: str) -> dict[str, st
 
 
 def test_an_archive_out_of_reach_is_status_3() -> None:
-    refused(3, "ClickHouse", "Connection refused", "WST_CLICKHOUSE_URL", WST_CLICKHOUSE_URL=f"http://127.0.0.1:{free_port()}")
+    nobody = f"http://127.0.0.1:{free_port()}"
+    assert len(refused(3, "ClickHouse", "Connection refused", "WST_CLICKHOUSE_URL", WST_CLICKHOUSE_URL=nobody)) == 1
 
 
 def test_a_wrong_password_is_status_3_and_is_not_shown() -> None:
