@@ -22,7 +22,7 @@ from schemas.errors import Refused, SettingError
 from schemas.settings import Settings, load_settings
 from streams import retention
 from streams.retention import Rule
-from streams.sinks.clickhouse import Address, connect, explained
+from streams.sinks.clickhouse import Address, connect, explained, written
 from streams.sketches import STATES
 
 _FILE: Final = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
@@ -150,16 +150,18 @@ def apply(address: Address, client: Client, cluster: str | None = None, plan: li
     with explained(address):
         applied = _applied(client, address.database)
         missing = pending(plan, applied, address.database)
-        for migration in missing:
-            for statement in migration.statements(address.database, cluster):
-                client.command(statement)
-            client.command(_render(_LEDGER, address.database, cluster))
-            client.command(
-                f"INSERT INTO `{address.database}`.wst_migrations (number, name, checksum)"
-                " SELECT {number:UInt32}, {name:String}, {checksum:String}",
-                parameters={"number": migration.number, "name": migration.name, "checksum": migration.checksum},
-                settings={"async_insert": 0},
-            )
+    if missing:
+        with written(address, client), explained(address):
+            for migration in missing:
+                for statement in migration.statements(address.database, cluster):
+                    client.command(statement)
+                client.command(_render(_LEDGER, address.database, cluster))
+                client.command(
+                    f"INSERT INTO `{address.database}`.wst_migrations (number, name, checksum)"
+                    " SELECT {number:UInt32}, {name:String}, {checksum:String}",
+                    parameters={"number": migration.number, "name": migration.name, "checksum": migration.checksum},
+                    settings={"async_insert": 0},
+                )
     return [migration.name for migration in missing]
 
 

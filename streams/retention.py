@@ -15,7 +15,7 @@ from typing import Final
 from clickhouse_connect.driver import Client
 
 from schemas.settings import Settings
-from streams.sinks.clickhouse import Address, explained
+from streams.sinks.clickhouse import Address, explained, written
 
 _DAY_S: Final = 86_400
 _PRESENT: Final = re.compile(r" TTL (.+?)(?= SETTINGS |$)")
@@ -81,16 +81,15 @@ def apply(address: Address, client: Client, wanted: Sequence[Rule], cluster: str
     Raises:
         WstError: ClickHouse is out of reach or refuses a statement.
     """
-    changed = []
     with explained(address):
         present = _present(client, address.database)
-        for rule in wanted:
-            if present.get(rule.table, "") == rule.expression:
-                continue
-            for statement in rule.statements(address.database, cluster):
-                client.command(statement)
-            changed.append(f"{rule.table} keeps its rows " + ("for ever" if rule.days is None else f"{rule.days} days"))
-    return changed
+    changing = [rule for rule in wanted if present.get(rule.table, "") != rule.expression]
+    if changing:
+        with written(address, client), explained(address):
+            for rule in changing:
+                for statement in rule.statements(address.database, cluster):
+                    client.command(statement)
+    return [f"{rule.table} keeps its rows " + ("for ever" if rule.days is None else f"{rule.days} days") for rule in changing]
 
 
 def _present(client: Client, database: str) -> dict[str, str]:

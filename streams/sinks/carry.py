@@ -5,7 +5,7 @@ from __future__ import annotations
 from clickhouse_connect.driver import Client
 
 from schemas.errors import Refused
-from streams.sinks.clickhouse import INSERT_SETTINGS, Address, explained
+from streams.sinks.clickhouse import INSERT_SETTINGS, Address, explained, written
 from streams.sinks.erase import erase
 
 
@@ -26,7 +26,7 @@ def insert(client: Client, address: Address, table: str, columns: list[str], con
     Raises:
         WstError: ClickHouse refuses it, or is out of reach.
     """
-    with explained(address):
+    with written(address, client), explained(address):
         client.raw_insert(f"`{address.database}`.{table}", columns, content, settings=dict(INSERT_SETTINGS), fmt="Parquet")
 
 
@@ -36,5 +36,5 @@ def erase_again(client: Client, address: Address) -> None:
     Raises:
         WstError: ClickHouse refuses it, or is out of reach.
     """
-    with explained(address):
+    with written(address, client), explained(address):
         erase(client, address.database)

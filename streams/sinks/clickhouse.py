@@ -21,6 +21,7 @@ from clickhouse_connect.driver import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, DataError, Error, NotSupportedError, ProgrammingError
 
 from schemas.errors import SettingError, Unreachable, WstError
+from streams.sinks import embedded_disk
 from streams.sinks.erase import erase_again
 from streams.sinks.rows import Block, PackedBlock
 
@@ -40,8 +41,8 @@ _UNMERGED: Final[Mapping[str, Any]] = {"optimize_on_insert": 0}
 _AUTHENTICATION_FAILED: Final = frozenset((192, 193, 194, 516))
 _UNKNOWN_DATABASE: Final = 81
 _UNKNOWN_TABLE: Final = 60
-_BUSY: Final = frozenset((159, 198, 202, 209, 210, 236, 241, 242, 243, 252, 279, 319, 425, 999, 1002))
-"""Timeouts, too many queries or parts, memory, disk, read-only or lost replicas, network, unknown: it may well work later."""
+_BUSY: Final = frozenset((75, 76, 159, 198, 202, 209, 210, 236, 241, 242, 243, 252, 279, 319, 425, 999, 1002))
+"""Disk, timeouts, too many queries or parts, memory, read-only or lost replicas, network, unknown: it may well work later."""
 _UNFIT: Final = frozenset((6, 26, 27, 38, 41, 53, 69, 70, 72, 117, 128, 131, 190, 321, 349, 407, 469, 691))
 """Values that cannot be parsed, converted or kept, too large, out of range, against a constraint: other rows may well go in."""
 
@@ -156,6 +157,11 @@ def explained(address: Address) -> Iterator[None]:
         yield
     except ClickHouseError as error:
         raise _explain(address, error) from error
+    except OSError as error:
+        # To the engine in process rows go through a file of the client's.
+        raise Busy(
+            f"ClickHouse's client at {address.shown} cannot go on ({_reason(error)})", "is the disk of temporary files full?"
+        ) from error
     except UnicodeDecodeError as error:
         # Seen once, of the engine in process on a machine without a free processor: a block of an answer that was none.
         raise Busy(f"ClickHouse at {address.shown} does not answer in a way that can be read ({error})", "ask again") from error
@@ -193,6 +199,27 @@ def _reason(error: BaseException) -> str:
     return str(error).split("\n", 1)[0][:400]
 
 
+@contextmanager
+def written(address: Address, client: Client) -> Iterator[None]:
+    """Around what writes: what it returns from is on disk, also that of the engine in this process.
+
+    Raises:
+        Busy: there is too little room to begin.
+        Unreachable: not all was written; only another process can go on with that engine.
+    """
+    directory = address.directory
+    if directory is None:  # a server minds its own disk
+        yield
+        return
+    with explained(address):
+        if not embedded_disk.may_write(directory, client):
+            embedded_disk.check(directory, client)
+            raise Busy(f"the disk under the archive in {directory} has less than {embedded_disk.ROOM >> 20} MiB left", "make room on it")
+    yield
+    with explained(address):
+        embedded_disk.check(directory, client)
+
+
 class ClickHouseSink:
     """Writes blocks of rows; what `write` returned from is on disk.
 
@@ -213,6 +240,7 @@ class ClickHouseSink:
         Raises:
             Busy: it may work later; the blocks may be in, wholly or in part, and have to be written again.
             Unfit: it will not work with these rows.
+            Unreachable: the embedded engine could not write all it should have: this process cannot go on with it.
             WstError: it will not work later either.
         """
         await asyncio.to_thread(self._write, blocks)
@@ -221,13 +249,14 @@ class ClickHouseSink:
         started = time.perf_counter()
         if self._client is None:
             self._client = self._opened(self._address)
-        for block in blocks:
-            with explained(self._address):
-                self._insert(self._client, block)
-            self.rows += block.rows
-        if blocks:
-            with explained(self._address):
-                erase_again(self._client, self._address.database, blocks)
+        with written(self._address, self._client):
+            for block in blocks:
+                with explained(self._address):
+                    self._insert(self._client, block)
+                self.rows += block.rows
+            if blocks:
+                with explained(self._address):
+                    erase_again(self._client, self._address.database, blocks)
         self.seconds += time.perf_counter() - started
 
     def _insert(self, client: Client, block: Block) -> None:

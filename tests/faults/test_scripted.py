@@ -10,7 +10,7 @@ import pytest
 from producers.fleet import FleetPlan
 from tests.faults import checker
 from tests.faults.campaign import where
-from tests.faults.keeper import Archive, Broker
+from tests.faults.keeper import Archive, Broker, Keeper
 from tests.faults.site import Site, log_of
 from tests.platform.disk import SmallDisk
 
@@ -32,6 +32,7 @@ def test_a_second_producer_is_refused_and_full_disks_of_archive_and_outbox_are_w
         site.settled = True  # no part carries a fault of its own
         stack.callback(site.close)
         site.begin()
+        site.keepers["clickhouse"] = Keeper("clickhouse", archive)  # it may end on the full disk
         second = site.add("producer 2", ("producer",))
         site.until(lambda: bool(second.ends), "the second producer to be refused")
         site.drop("producer 2")

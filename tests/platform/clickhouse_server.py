@@ -1,7 +1,7 @@
 """ClickHouse's HTTP interface over chDB, the same engine in process: run by `ClickHouseHttpServer`.
 
 Differs from a server: answers are not compressed; `DateTime('zone')` loses its zone in Native
-(`DateTime64` keeps it); no users but one; no external data.
+(`DateTime64` keeps it); no users but one; no external data; ends where a write to its disk failed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,9 @@ import argparse
 import asyncio
 import gzip
 import json
+import os
 import re
+import sys
 import tempfile
 import threading
 import uuid
@@ -73,6 +75,7 @@ STATUS = {
     **dict.fromkeys((48, 344), 501),
     **dict.fromkeys((202,), 503),
 }
+FAILED_WRITES = "SELECT sum(value) FROM system.events WHERE event = 'WriteBufferFromFileDescriptorWriteFailed'"
 NAME = re.compile(r"[A-Za-z_]\w*")
 
 
@@ -178,6 +181,14 @@ class Engine:
                 connection.query("SET " + ", ".join(f"{name} = {quoted(settings[name])}" for name in part))
 
     def _execute(self, connection: Any, parameters: Mapping[str, str], body: bytes, read_only: bool) -> Answer:
+        answer = self._answer(connection, parameters, body, read_only)
+        if int(connection.query(FAILED_WRITES, "TabSeparated").bytes()):
+            # A server fails what could not be written. This engine says nothing, and leaves it out when it is opened anew.
+            sys.stderr.write("the disk took not all that was written: ended, nothing answered\n")
+            os._exit(os.EX_IOERR)
+        return answer
+
+    def _answer(self, connection: Any, parameters: Mapping[str, str], body: bytes, read_only: bool) -> Answer:
         default_format = parameters.get("default_format", "TabSeparated")
         statement = parse(parameters.get("query", "").encode(), body, default_format)
         if "database" in parameters:
