@@ -165,10 +165,10 @@ class Meter:
 
 
 async def run_lane(bootstrap: str, ticks: int) -> None:
+    from schemas.memory import calm_collector
     from schemas.settings import Settings
     from streams.app import usage_app
     from streams.lane import LaneSettings
-    from streams.lane.runner import calm_collector
     from streams.topology import USAGE_APP
 
     lane = LaneSettings(

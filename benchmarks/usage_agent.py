@@ -18,6 +18,7 @@ from typing import Final
 
 from benchmarks.fold_usage import Fleet
 from schemas.codec import codec
+from schemas.memory import calm_collector
 from schemas.publish import Record
 from schemas.settings import Settings
 from streams.agents import Writer
@@ -25,7 +26,6 @@ from streams.core.facts import Position
 from streams.core.usage_bytes import to_bytes
 from streams.dead_letters import DeadLetters
 from streams.lane import Input
-from streams.lane.runner import calm_collector
 from streams.rules import threshold_rules
 from streams.topology import usage_table
 from streams.usage_agent import UsageAgent

@@ -38,8 +38,10 @@ def worker(app: str) -> None:
     and loses nothing: whoever supervises it starts it again.
     """
     from schemas.logs import log_to_stderr
+    from schemas.memory import keep_little
     from schemas.settings import load_settings
 
+    keep_little()
     settings = load_settings()
     log_to_stderr(settings.log_format, logging.INFO)
     for chatty in ("faust", "mode"):

@@ -14,10 +14,13 @@ def serve() -> None:
     import sys
 
     from schemas.logs import log_to_stderr
+    from schemas.memory import calm_collector, keep_little
     from schemas.settings import load_settings
     from streams.api.run import run_api
     from streams.sinks.run import SinkPart
 
+    keep_little()
+    calm_collector(full_after=10)
     settings = load_settings()
     log_to_stderr(settings.log_format, logging.INFO)
     logging.getLogger("aiokafka").setLevel(logging.WARNING)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
 import sys
 from typing import Final
 
+from schemas.memory import calm_collector
 from schemas.watchdog import EXIT_ENDED
 from streams.lane.app import LaneApp
 
@@ -19,16 +19,6 @@ _LAST_COMMIT_S: Final = 2.0
 _LEAVE_S: Final = 0.7
 
 log = logging.getLogger("wst.lane")
-
-
-def calm_collector() -> None:
-    """Keeps Python's garbage collector from walking all values of all tables, again and again, with the loop standing still.
-
-    With 100,000 workspaces a full collection held the loop for more than a second. Values hold no cycles; what garbage there
-    is in cycles is young, and the younger generations are collected as before.
-    """
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 100_000)
 
 
 def run(app: LaneApp) -> None:

@@ -66,7 +66,7 @@ class Policy:
     size_bytes: int = 16 << 20
     linger_s: float = 0.5
     first_wait_s: float = 0.5
-    longest_wait_s: float = 15.0
+    longest_wait_s: float = 4.0
     refusals: int = 5
 
 

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Literal
+from typing import Final, Literal
 
 from tests.faults.keeper import HOSTS, Broker, FaultPart, Keeper
 from tests.faults.report import Round
@@ -14,6 +14,9 @@ from tests.faults.site import SESSION_S, Site
 from tests.faults.traffic import UPSETS
 from tests.platform.clickhouse_http import Fault
 from tests.platform.line import TROUBLES
+
+#: By how much a host's clock is off: a second's correction, a machine that slept, a wrong time zone.
+CLOCK_STEPS_S: Final = (-3_600.0, -40.0, -1.5, 1.5, 40.0, 3_600.0)
 
 
 class Injector:
@@ -31,6 +34,7 @@ class Injector:
             (3, self._fail_archive),
             (2, self._scale),
             (4, self._break_line),
+            (2, self._step_clock),
             (2, self._upset_engine),
         ]
         self._extra: list[str] = []
@@ -99,6 +103,13 @@ class Injector:
         host, trouble = self._draw.choice(tuple(HOSTS)), self._draw.choice(TROUBLES)
         if self._site.break_line(host, trouble, self._draw.choice((0.2, SESSION_S * 0.4, SESSION_S * 0.8, SESSION_S * 1.6))):
             self._done.failures[f"network of {host} {trouble}"] += 1
+
+    def _step_clock(self, now: float) -> None:
+        """A host's clock is set, wrongly, and set right."""
+        del now
+        host, off_s = self._draw.choice(tuple(HOSTS)), self._draw.choice(CLOCK_STEPS_S)
+        if self._site.step_clock(host, off_s, self._draw.choice((0.2, 1.0, 3.0, 6.0))):
+            self._done.failures[f"clock of {host} {'ahead' if off_s > 0 else 'behind'}"] += 1
 
     def _upset_engine(self, now: float) -> None:
         del now

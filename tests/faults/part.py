@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from tests.faults import clock
+
 #: Points by part, in the order in which a part passes them.
 POINTS: Final = {
     "worker state": (
@@ -142,6 +144,8 @@ def shorten_sessions(seconds: float) -> None:
 
 def main() -> None:
     part = " ".join(sys.argv[1:])
+    if path := os.environ.pop("WST_FAULT_CLOCK", ""):
+        clock.follow(Path(path))
     if fault := os.environ.pop("WST_FAULT", ""):
         points = Points(fault, Path(os.environ["WST_FAULT_NOTES"]), part)
         scripts = {"sink": script_sink, "producer": script_producer}

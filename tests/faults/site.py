@@ -17,6 +17,7 @@ from producers.fleet import FleetPlan, history
 from schemas import topics
 from schemas.codec import codec
 from tests.e2e.parts import wst
+from tests.faults import clock
 from tests.faults.checker import Topics, watermarks
 from tests.faults.keeper import HOSTS, Archive, Broker, FaultPart, Keeper
 from tests.faults.part import POINTS
@@ -49,6 +50,7 @@ class Site:
         self._draw = random.Random(plan.seed)
         self.keepers: dict[str, Keeper] = {}
         self._broken: dict[str, float] = {}
+        self._stepped: dict[str, float] = {}
         self.settings = {
             "WST_BROKERS": self.bootstrap,
             "WST_TOPIC_PREFIX": self.prefix,
@@ -103,6 +105,7 @@ class Site:
         host = next(host for host, parts in HOSTS.items() if arguments[0] in parts)
         own = {"WST_BROKERS": ",".join(f"127.0.0.1:{line.port}" for line in self._lines(host))}
         own |= {"WST_DATA_DIR": str(self.folder / name.replace(" ", "-")), "WST_API_PORT": port, "WST_API": f"http://127.0.0.1:{port}"}
+        own["WST_FAULT_CLOCK"] = str(self._clock(host))
         part = self.make_part(arguments, self.settings | own)
         kind = " ".join(arguments)
         keeper = Keeper(name, part, lambda: self._fault_of(kind))
@@ -134,12 +137,15 @@ class Site:
         return time.time_ns() + 1_000_000_000
 
     def look(self) -> None:
-        """All keepers look at their parts; what stopped itself is let go on after a while, and broken lines are mended in time."""
+        """All keepers look at their parts; what stopped itself is let go on after a while, broken lines and clocks are mended in time."""
         now = time.monotonic()
         for host in [host for host, until in self._broken.items() if now >= until]:
             for line in self._lines(host):
                 line.fail(None)
             del self._broken[host]
+        for host in [host for host, until in self._stepped.items() if now >= until]:
+            clock.step(self._clock(host), 0.0)
+            del self._stepped[host]
         for keeper in self.keepers.values():
             if keeper.resume_at is None and keeper.part.is_running and keeper.is_stopped():
                 keeper.resume_at = now + self._draw.choice((0.5, SESSION_S * 0.7, SESSION_S * 1.7))
@@ -157,6 +163,17 @@ class Site:
         self._broken[host] = time.monotonic() + for_s
         return True
 
+    def _clock(self, host: str) -> Path:
+        return self.folder / f"clock of {host}"
+
+    def step_clock(self, host: str, off_s: float, for_s: float) -> bool:
+        """A host's wall clock jumps, and back later; False: it is off already."""
+        if host in self._stepped:
+            return False
+        clock.step(self._clock(host), off_s)
+        self._stepped[host] = time.monotonic() + for_s
+        return True
+
     def upset_engine(self, upset: Upset, for_s: float) -> None:
         """Something happens to the fleet's engine."""
         write_fleet(self.fleet, self.plan, self.began_ns, upset, time.time_ns() + round(for_s * 1e9))
@@ -168,7 +185,7 @@ class Site:
             TimeoutError: it does not come to rest.
         """
         self.settled = True
-        self._broken = dict.fromkeys(self._broken, 0.0)
+        self._broken, self._stepped = dict.fromkeys(self._broken, 0.0), dict.fromkeys(self._stepped, 0.0)
         write_fleet(self.fleet, self.plan, self.began_ns)
         for keeper in self.keepers.values():
             keeper.start_at = 0.0

@@ -18,6 +18,7 @@ from producers.fleet import FleetPlan, MadeUpEngine
 from schemas import topics
 from schemas.counters import COLUMNS, pack
 from schemas.publish import Record, make_record, partition_of
+from tests.faults.clock import TRUE_NS
 
 _SECOND: Final = 10**9
 _HOUR: Final = 3600 * _SECOND
@@ -50,7 +51,7 @@ class UpsetEngine(MadeUpEngine):
     """A made-up fleet whose engine has the trouble that stands in a file."""
 
     def __init__(self, plan: FleetPlan, path: Path) -> None:
-        super().__init__(plan, lambda: self._said()["began_ns"])
+        super().__init__(plan, lambda: self._said()["began_ns"], TRUE_NS)
         self._path = path
 
     def _said(self) -> dict[str, Any]:
@@ -60,7 +61,7 @@ class UpsetEngine(MadeUpEngine):
     def upset(self) -> Upset | None:
         """What is the matter now."""
         said = self._said()
-        upset: Upset | None = said["upset"] if time.time_ns() < said["until_ns"] else None
+        upset: Upset | None = said["upset"] if TRUE_NS() < said["until_ns"] else None
         return upset
 
     def _answer(self) -> None:
