@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from aiokafka import TopicPartition
@@ -22,6 +21,7 @@ from schemas.publish import Publisher, Record
 from streams.core.invalid import InvalidMessage
 from streams.dead_letters import Cap, DeadLetters, TooManyDeadLetters
 from streams.sinks.clickhouse import Busy, Unfit
+from streams.sinks.counters import Counters, Policy
 from streams.sinks.letters import BrokerAway
 from streams.sinks.rows import Arrived, Block, arrived, blocks
 from streams.sinks.source import Raw, Source
@@ -48,47 +48,6 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Lets go of the connection."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """How records are gathered, and how long an archive may be away.
-
-    Attributes:
-        records: an insert begins with so many, at the latest …
-        size_bytes: … or with so many bytes …
-        linger_s: … or so long after the first of them came.
-        first_wait_s, longest_wait_s: pauses between attempts, doubling.
-        refusals: attempts at a statement that ClickHouse refuses although it is there.
-    """
-
-    records: int = 20_000
-    size_bytes: int = 16 << 20
-    linger_s: float = 0.5
-    first_wait_s: float = 0.5
-    longest_wait_s: float = 4.0
-    refusals: int = 5
-
-
-@dataclass(slots=True)
-class Counters:
-    """What the sink did since its start.
-
-    Attributes:
-        rows: by table, repeats included.
-        refused: records that became dead letters.
-        away: the archive does not answer, nothing is consumed until it does.
-        behind_ms: age of the newest record of the last batch when its rows were in, ms.
-    """
-
-    records: int = 0
-    batches: int = 0
-    refused: int = 0
-    rows: dict[str, int] = field(default_factory=dict)
-    insert_seconds: float = 0.0
-    retries: int = 0
-    away: bool = False
-    behind_ms: int = 0
 
 
 class SinkConsumer:

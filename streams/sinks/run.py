@@ -15,7 +15,8 @@ from schemas.settings import Settings
 from schemas.watchdog import attended, end_hung
 from streams import migrate, retention, stall
 from streams.sinks.clickhouse import ClickHouseSink, connect
-from streams.sinks.consumer import Policy, SinkConsumer
+from streams.sinks.consumer import SinkConsumer
+from streams.sinks.counters import Policy
 from streams.sinks.letters import letters
 from streams.sinks.source import GroupSource, WireSource
 

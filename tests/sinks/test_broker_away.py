@@ -12,7 +12,8 @@ from aiokafka.errors import KafkaError
 from schemas import topics
 from schemas.publish import Record
 from schemas.settings import Settings
-from streams.sinks.consumer import Policy, SinkConsumer
+from streams.sinks.consumer import SinkConsumer
+from streams.sinks.counters import Policy
 from streams.sinks.letters import BrokerAway, KafkaLetters
 from streams.sinks.source import GroupSource
 from tests.platform.kafka import KafkaBroker

@@ -17,7 +17,8 @@ from schemas.publish import Record
 from streams.dead_letters import Cap
 from streams.query.memory import MemoryArchive
 from streams.sinks.clickhouse import Busy, Unfit
-from streams.sinks.consumer import Policy, Sink, SinkConsumer
+from streams.sinks.consumer import Sink, SinkConsumer
+from streams.sinks.counters import Policy
 from streams.sinks.rows import Block
 from streams.sinks.source import Batches, Raw
 from tests.platform.process import PATIENCE_S
