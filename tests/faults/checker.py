@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from streams.core.usage import initial as no_usage
 from streams.core.windows import NUMBERS
 from streams.core.workspace import WorkspaceState
 from tests.e2e.witness import container_chains, status_chains
+from tests.faults.chains import Stretch, busy_then, has_its_end, is_part_of, unwatched
 
 Json = dict[str, Any]
 #: Lines of one kind that are worth reading.
@@ -226,7 +227,7 @@ def check(site: Site) -> Report:
     check_facts(report, site, again)
     check_states(report, log, again)
     told = check_changes(report, log, again)
-    check_chains(report, site, told)
+    check_chains(report, site, told, unwatched(snapshots(log)))
     windows = check_usage(report, log, again)
     check_archive(report, site, again, told, windows)
     return report
@@ -304,8 +305,18 @@ def _said(event: Json) -> Json:
     return {**event, "message": "", "sync": {**event["sync"], "corrections": 0}}
 
 
-def check_chains(report: Report, site: Site, told: Mapping[str, Json]) -> None:
-    """The states that containers and workspaces went through, against what the engine did: no fold is asked here."""
+def snapshots(log: Topics) -> Iterator[Json]:
+    """What was said of the engine, in the order it was said in."""
+    decode = codec("snapshot").decode
+    return (decode(record.value) for record in log.read(topics.DOCKER_SNAPSHOTS.name))
+
+
+def check_chains(report: Report, site: Site, told: Mapping[str, Json], stretches: Sequence[Stretch]) -> None:
+    """The states that containers and workspaces went through, against what the engine did: no fold is asked here.
+
+    Args:
+        stretches: when nobody watched, as the log says.
+    """
     containers: dict[str, list[str]] = defaultdict(list)
     statuses: dict[str, list[str]] = defaultdict(list)
     for event in sorted(told.values(), key=lambda event: int(event["seq"])):
@@ -315,9 +326,18 @@ def check_chains(report: Report, site: Site, told: Mapping[str, Json]) -> None:
                 chain.append(event["container_update"]["new_state"])
         elif event["type"] == "status_changed":
             statuses[event["workspace_id"]].append(event["status_changed"]["new_status"])
-    report.same("states of containers", containers, container_chains(site.heard))
+    unseen = busy_then(site.heard, stretches)
+    unseen_workspaces = {f"{site.workspace_of[name]}@{site.engine}" for name in unseen}
     must = {f"{name}@{site.engine}": chain for name, chain in status_chains(site.heard, site.workspace_of).items()}
-    report.same("statuses of workspaces", statuses, must)
+    for what, have, want, vague, holds in (
+        ("states of containers", containers, container_chains(site.heard), unseen, is_part_of),
+        ("statuses of workspaces", statuses, must, unseen_workspaces, has_its_end),
+    ):
+        report.same(what, {k: v for k, v in have.items() if k not in vague}, {k: v for k, v in want.items() if k not in vague})
+        report.compared[f"{what}, where nobody watched"] = len(vague)
+        for name in sorted(vague):
+            if name in want and not holds(have.get(name, []), want[name]):
+                report.fault(f"{what}: {name!r} is {_short(have.get(name, []), want[name])}")
 
 
 def check_usage(report: Report, log: Topics, again: Refolded) -> dict[tuple[Any, ...], Json]:
