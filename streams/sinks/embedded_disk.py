@@ -1,7 +1,7 @@
 """What the engine in process does not say: that its disk refused a write.
 
-Where ClickHouse fails an insert or a merge because the operating system takes no more, chDB goes on (seen of each version from 3.7
-to 4.4): the part lacks bytes, is reported as done, and whoever reads it later fails. But it counts such writes; and when it is
+Where ClickHouse fails an insert or a merge because the operating system takes no more, chDB goes on (seen of five versions,
+3.7.2 to 4.4.0): the part lacks bytes, is reported as done, and whoever reads it later fails. But it counts such writes; and when it is
 opened, it leaves aside a part whose files are not as long as they should be and takes those that it was merged from, which stay
 for eight minutes. So nothing is written to a disk that is nearly full, and an engine whose writes failed is opened anew, by
 another process, before anything is committed.
