@@ -84,3 +84,17 @@ def test_a_disk_that_is_nearly_full_is_waited_for_and_nothing_is_merged_there(tm
         assert child.ask("write 101 200") == "done"
         assert child.ask("merge") == "done"
         assert child.ask("count") == "(200, 200)"
+
+
+@pytest.mark.disk
+def test_an_archive_that_is_opened_on_a_full_disk_can_be_read_and_waits(tmp_path: Path) -> None:
+    with SmallDisk(tmp_path, 128) as disk:
+        with opened(tmp_path / "archive") as child:
+            assert child.ask("write 1 3000") == "done"
+        disk.fill()
+        with opened(tmp_path / "archive") as child:
+            assert "less than 64 MiB left" in child.ask("write 3001 3100")  # nothing that would end the process again and again
+            assert child.ask("count") == "(3000, 3000)"
+            disk.free()
+            assert child.ask("write 3001 3100") == "done"
+            assert child.ask("count") == "(3100, 3100)"
